@@ -1,0 +1,57 @@
+# Everything here works from a clean clone with Python 3.10+ and make. CI calls the same targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: demo test lint types tests test-backends bench format docs lock clean
+
+# The environment of a user: locked run-time dependencies, and this checkout.
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements/run.txt
+	# A path file instead of an editable install: needs no build tool, so the demo installs only what a user gets.
+	$(BIN)/python tools/link_checkout.py
+	touch $@
+
+# The environment of a developer: the above and the tools.
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	$(PIP) -r requirements/dev.txt
+	touch $@
+
+demo: $(VENV)/run.stamp
+	$(BIN)/python -m tracer demo $(if $(LIVE),--live)
+
+test: lint types tests
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/pyright
+
+tests: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest --ignore=tests/backends
+
+test-backends: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/backends
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Pages that are made from the code; a test compares them.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python tools/make_settings_page.py
+
+# Needs uv. No index address is written into the lock files.
+lock:
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements/run.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group dev --output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .demo .bench dist build

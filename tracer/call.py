@@ -1,0 +1,147 @@
+"""The one record of the library: what was asked, what came back, when, and how it ended.
+
+A `Call` is filled by the capture side in the caller's thread and read by everything behind the queue. It holds references and
+clock readings and has no logic: nothing here parses, copies or sends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from traceback import TracebackException
+
+COMPLETED = "completed"
+FAILED = "failed"
+STOPPED = "stopped"
+CANCELLED = "cancelled"
+ABANDONED = "abandoned"
+UNFINISHED = "unfinished"
+
+OUTCOMES = (COMPLETED, FAILED, STOPPED, CANCELLED, ABANDONED, UNFINISHED)
+"""The six ways a call can end (design §6). Only `failed` is an error."""
+
+LLM = "llm"
+EMBEDDING = "embedding"
+CHAIN = "chain"
+TOOL = "tool"
+RETRIEVER = "retriever"
+AGENT = "agent"
+REQUEST = "request"
+
+KINDS = (LLM, EMBEDDING, CHAIN, TOOL, RETRIEVER, AGENT, REQUEST)
+"""What a record is about. `llm` and `embedding` are model calls, `request` any other endpoint of a provider."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """What is kept of an exception: no frame and no object of the caller stays alive through it.
+
+    `type` is the qualified class name (`openai.RateLimitError`), bare for builtins; `code` the provider's own error code;
+    `status` the HTTP status.
+    """
+
+    type: str
+    message: str
+    code: str | None = None
+    status: int | None = None
+    trace: TracebackException | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One HTTP request of a call. A call has more than one when the SDK retried.
+
+    Bodies are references to the bytes that the HTTP library holds: `request_body` as sent, `response_body` as read (already
+    decompressed), `pieces` as they passed in a stream (still compressed if `content_encoding` says so). Times are readings of the
+    monotonic clock in nanoseconds.
+    """
+
+    started: int
+    ended: int = 0
+    url: str = ""
+    status: int | None = None
+    request_id: str | None = None
+    request_body: bytes | None = None
+    request_content_type: str = ""
+    response_body: bytes | None = None
+    pieces: list[bytes] | None = None
+    response_bytes: int = 0
+    complete: bool = True
+    """False when `pieces` leaves out bytes beyond the size that is kept."""
+    content_type: str = ""
+    content_encoding: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One record: a model call, another request to a provider, or a span of the application's own (`tracer.trace`).
+
+    Times: `started_wall` is Unix time in nanoseconds; `started`, `ended` and `stream_clock` are readings of the monotonic clock in
+    nanoseconds. `stream_clock` alternates: before a piece was asked for, when it came, before the next was asked for, …
+    """
+
+    # Identity. The run id is a UUIDv7 as an integer; trace and span id as in OpenTelemetry.
+    run_id: int
+    trace_id: int
+    span_id: int
+    parent_span_id: int | None = None
+    parent_run_id: int | None = None
+    parent_is_remote: bool = False
+    sampled: bool = True
+
+    # What it is.
+    kind: str = REQUEST
+    name: str = ""
+    operation: str = ""
+    """Which reader understands the bodies: chat, responses, completions, embeddings, span, or empty for other endpoints."""
+    library: str = ""
+    method: str = ""
+    path: str = ""
+    server_host: str = ""
+    server_port: int | None = None
+    azure: bool = False
+    model: str | None = None
+    """The model asked for, as far as it is known when the call starts."""
+    streaming: bool = False
+    raw: bool = False
+    """The caller asked for a raw response (`with_raw_response`, `with_streaming_response`)."""
+    asked_usage: bool = False
+    """The usage of this stream was asked for by us and is hidden from the caller."""
+
+    # Own spans: JSON, made when it was handed in, since the caller may change its objects later.
+    input_json: bytes | None = None
+    output_json: bytes | None = None
+
+    # The wire.
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+
+    # Clocks.
+    started_wall: int = 0
+    started: int = 0
+    ended: int = 0
+    stream_clock: list[int] | None = None
+    hidden_pieces: int = 0
+    """Pieces that came because we asked for usage and that the caller never saw (counted at the end of `stream_clock`)."""
+
+    # How it ended.
+    ending: str = ""
+    failure: Failure | None = None
+
+    # Where it belongs.
+    session: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, object] | None = None
+    content_inputs: bool = True
+    content_outputs: bool = True
+    attributes: dict[str, object] | None = None
+    """Further attributes set by the application through a run handle."""
+
+
+def pieces_taken(call: Call) -> int:
+    """How many pieces of a stream the caller took.
+
+    >>> pieces_taken(Call(1, 1, 1, stream_clock=[0, 5, 7, 9, 11]))
+    2
+    """
+    return len(call.stream_clock) // 2 - call.hidden_pieces if call.stream_clock else 0

@@ -1,0 +1,128 @@
+"""Where a call belongs: parent, session, user, tags, metadata. In and out of threads and tasks.
+
+The scope is one immutable object in one context variable. It is restored by setting the earlier object, never by resetting a token:
+a stream or generator may end in another context than the one it began in.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from tracer.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The span that new calls become children of."""
+
+    trace_id: int
+    span_id: int
+    run_id: int | None = None
+    sampled: bool = True
+    remote: bool = False
+
+
+@dataclass(slots=True)
+class Upcoming:
+    """What the next call begun in this scope is to be called, set by layers that stand directly above a captured client.
+
+    It is used once: the first call takes it.
+    """
+
+    run_id: int | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, object] | None = None
+    call: Call | None = None
+    """The call that took it, for the layer above to find its run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Everything that calls begun here inherit. `enabled` overrides the settings for calls inside: True, False or None (no say)."""
+
+    parent: Parent | None = None
+    session: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, object] | None = None
+    enabled: bool | None = None
+    upcoming: Upcoming | None = None
+
+
+EMPTY = Scope()
+
+_current: ContextVar[Scope] = ContextVar("tracer_scope", default=EMPTY)
+
+current = _current.get
+"""The scope of the running code; never None."""
+
+
+def enter(scope: Scope) -> Scope:
+    """Make `scope` the current one and give back the earlier, to be handed to `leave`."""
+    earlier = _current.get()
+    _current.set(scope)
+    return earlier
+
+
+leave = _current.set
+"""Set the earlier scope again."""
+
+
+def under(call: Call, scope: Scope) -> Scope:
+    """The scope inside `call`: it becomes the parent, everything else is inherited."""
+    parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled)
+    return replace(scope, parent=parent, upcoming=None)
+
+
+def extended(
+    scope: Scope,
+    *,
+    session: str | None = None,
+    user: str | None = None,
+    tags: tuple[str, ...] = (),
+    metadata: dict[str, object] | None = None,
+    enabled: bool | None = None,
+) -> Scope:
+    """A scope with more said: later values win, tags are added, metadata is merged."""
+    merged_tags = scope.tags + tuple(tag for tag in tags if tag not in scope.tags)
+    merged = {**(scope.metadata or {}), **(metadata or {})}
+    return replace(
+        scope,
+        session=scope.session if session is None else session,
+        user=scope.user if user is None else user,
+        tags=merged_tags,
+        metadata=merged or None,
+        enabled=scope.enabled if enabled is None else enabled,
+    )
+
+
+_random = random.Random(os.urandom(16))
+_bits = _random.getrandbits
+
+if hasattr(os, "register_at_fork"):
+    # A forked child must not draw the ids that its parent draws.
+    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+
+
+def new_run_id(wall_nanoseconds: int | None = None) -> int:
+    """A UUIDv7 (RFC 9562) as an integer; its first 48 bits are the Unix time in milliseconds.
+
+    >>> import uuid
+    >>> uuid.UUID(int=new_run_id()).version
+    7
+    """
+    wall = time.time_ns() if wall_nanoseconds is None else wall_nanoseconds
+    random_bits = _bits(74)
+    return (
+        ((wall // 1_000_000) & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (random_bits >> 62) << 64 | 0b10 << 62 | (random_bits & 0x3FFF_FFFF_FFFF_FFFF)
+    )
+
+
+def new_span_id() -> int:
+    """A random, non-zero 64-bit id."""
+    return _bits(64) or 1

@@ -1,0 +1,500 @@
+"""Every environment variable the library reads, in one table, and the frozen `Settings` made from it.
+
+This is the only module that reads the environment. Order: argument of `configure`, then environment, then default. Empty means
+unset. A bad value is reported as a `Problem` and the default is taken; nothing raises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting: the field of `Settings`, the environment names in the order they are asked, how a text becomes a value."""
+
+    field: str
+    names: tuple[str, ...]
+    parse: Callable[[str], Any]
+    default: Any
+    accepted: str
+    meaning: str
+    secret: bool = False
+    default_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A value that was not taken: which variable, its value, what is accepted, and what is used instead."""
+
+    variable: str
+    value: str
+    accepted: str
+    used: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}={self.value!r} is not valid: accepted is {self.accepted}. Using {self.used}."
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("true", "1", "yes", "on"):
+        return True
+    if lowered in ("false", "0", "no", "off"):
+        return False
+    raise ValueError(text)
+
+
+def _exactly_true(text: str) -> bool:
+    """LangSmith's own rule: only `true` in lower case and without blanks is on. A near miss is reported, since it stays off."""
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _true_only(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered not in ("true", "false"):
+        raise ValueError(text)
+    return lowered == "true"
+
+
+def _boolean_or_path(text: str) -> bool | str:
+    try:
+        return _boolean(text)
+    except ValueError:
+        return text.strip()
+
+
+def _choice(*values: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        lowered = text.strip().lower()
+        if lowered not in values:
+            raise ValueError(text)
+        return lowered
+
+    return parse
+
+
+def _choice_list(*values: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        items = tuple(item.strip().lower() for item in text.split(",") if item.strip())
+        if not items or any(item not in values for item in items):
+            raise ValueError(text)
+        return items
+
+    return parse
+
+
+def _capture_content(text: str) -> str:
+    lowered = text.strip().lower()
+    if lowered in ("true", "1"):
+        return "span_only"
+    if lowered in ("false", "0"):
+        return "no_content"
+    if lowered not in ("no_content", "span_only", "event_only", "span_and_event"):
+        raise ValueError(text)
+    return lowered
+
+
+def _number(least: float, most: float = float("inf")) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+_UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": MEBIBYTE, "mb": 1000 * 1000, "gib": 1024**3, "gb": 1000**3}
+
+
+def _bytes(text: str) -> int:
+    stripped = text.strip().lower()
+    digits = stripped.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = stripped[len(digits) :].strip()
+    value = float(digits) * _UNITS.get(unit, -1)
+    if value < 1:
+        raise ValueError(text)
+    return int(value)
+
+
+def _text(text: str) -> str:
+    return text.strip()
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip("\"'").strip()
+
+
+def _url(text: str) -> str:
+    address = _unquoted(text)
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(text)
+    _ = parts.port  # raises ValueError when it is no number
+    return address
+
+
+def _endpoint(text: str) -> str:
+    """An OTLP endpoint; gRPC also takes host:port without a scheme."""
+    address = _unquoted(text)
+    if "://" in address:
+        return _url(address)
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(text)
+    return address
+
+
+def _existing_file(text: str) -> str:
+    path = text.strip()
+    if not os.path.isfile(path):
+        raise ValueError(text)
+    return path
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`key=value,key2=value2`, values URL-decoded."""
+    result: dict[str, str] = {}
+    for item in text.split(","):
+        if not item.strip():
+            continue
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise ValueError(text)
+        result[unquote(key.strip())] = unquote(value.strip())
+    return result
+
+
+def _headers(text: str) -> dict[str, str]:
+    return {key.lower(): value for key, value in _pairs(text).items()}
+
+
+_BOOLEAN = "true or false"
+_OTEL_SAMPLERS = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
+_TRACING_NAMES = ("LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING")
+
+
+def _otlp(suffix: str) -> tuple[str, ...]:
+    """The per-signal name goes before the general one, as the OTLP exporter specification asks."""
+    return (f"OTEL_EXPORTER_OTLP_TRACES_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("enabled", ("TRACER_ENABLED",), _boolean, True, _BOOLEAN, "`false`: `wrap` returns its argument and nothing is traced."),
+    Variable(
+        "local",
+        ("TRACER_LOCAL",),
+        _boolean_or_path,
+        False,
+        "true, false or a path",
+        "Keep records in a local SQLite file: `true` for the default place, or the path of the file. Read it with `tracer show`.",
+    ),
+    Variable("console", ("TRACER_CONSOLE",), _boolean, False, _BOOLEAN, "Print one readable block for each call on stderr."),
+    Variable("quiet", ("TRACER_QUIET",), _boolean, False, _BOOLEAN, "Leave out the line at start that says where traces go."),
+    Variable(
+        "content",
+        ("TRACER_CONTENT",),
+        _choice("on", "off", "inputs", "outputs"),
+        None,
+        "on, off, inputs or outputs",
+        "Which prompts and answers are recorded. Wins over OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT.",
+        default_text="on when a tracing variable is set",
+    ),
+    Variable(
+        "stream_usage",
+        ("TRACER_STREAM_USAGE",),
+        _choice("auto", "always", "off"),
+        "auto",
+        "auto, always or off",
+        "Ask for token usage on chat streams and hide it from the caller: `auto` where it is known to be safe, `always` also at "
+        "endpoints that were seen to send usage unasked or to refuse the option, `off` never.",
+    ),
+    Variable(
+        "max_content",
+        ("TRACER_MAX_CONTENT",),
+        _bytes,
+        4 * MEBIBYTE,
+        "a number of bytes, such as 4194304 or 4MiB",
+        "Bytes of content kept for one record; longer texts keep head and tail.",
+    ),
+    Variable("prices", ("TRACER_PRICES",), _existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."),
+    Variable(
+        "exit_timeout",
+        ("TRACER_EXIT_TIMEOUT",),
+        _number(0),
+        2.0,
+        "seconds, 0 or more",
+        "The longest time the end of the process waits for records to be sent, in seconds.",
+    ),
+    Variable(
+        "queue_records", ("TRACER_QUEUE_RECORDS",), _whole(1), 10_000, "a whole number above 0", "Records that may wait to be sent; beyond it new ones are dropped and counted."
+    ),
+    Variable(
+        "langchain",
+        ("TRACER_LANGCHAIN",),
+        _choice("defer", "replace"),
+        "defer",
+        "defer or replace",
+        "Who posts LangChain's runs to LangSmith: LangChain's own tracer (`defer`) or this library (`replace`).",
+    ),
+    Variable(
+        "langsmith_tracing",
+        _TRACING_NAMES,
+        _exactly_true,
+        False,
+        "exactly `true`, or `false`",
+        "Switches tracing on. The first of these that is not blank decides alone.",
+    ),
+    Variable("langsmith_key", ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"), _unquoted, None, "a key", "Key of a LangSmith-style backend.", secret=True),
+    Variable(
+        "langsmith_endpoint",
+        ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT"),
+        _url,
+        None,
+        "a URL that starts with http:// or https://",
+        "Address of a LangSmith-style backend.",
+    ),
+    Variable(
+        "langsmith_project",
+        ("HOSTED_LANGSERVE_PROJECT_NAME", "LANGSMITH_PROJECT", "LANGCHAIN_PROJECT", "LANGSMITH_SESSION", "LANGCHAIN_SESSION"),
+        _text,
+        "default",
+        "a name",
+        "Project of a LangSmith-style backend.",
+    ),
+    Variable(
+        "capture_message_content",
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",),
+        _capture_content,
+        None,
+        "NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false",
+        "OpenTelemetry's own switch for prompts and answers.",
+        default_text="unset",
+    ),
+    Variable("sdk_disabled", ("OTEL_SDK_DISABLED",), _true_only, False, _BOOLEAN, "`true`: `wrap` returns its argument and nothing is traced."),
+    Variable(
+        "traces_exporter",
+        ("OTEL_TRACES_EXPORTER",),
+        _choice_list("otlp", "console", "none"),
+        (),
+        "a comma list of otlp, console, none",
+        "`otlp`: send to OTLP, to localhost if no endpoint is set; `console`: as TRACER_CONSOLE; `none`: no OTLP.",
+        default_text="unset",
+    ),
+    Variable(
+        "otlp_traces_endpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _endpoint, None, "a URL", "OTLP address for traces, used as it is."
+    ),
+    Variable("otlp_endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _endpoint, None, "a URL", "OTLP address; `/v1/traces` is added for HTTP."),
+    Variable(
+        "otlp_protocol",
+        _otlp("PROTOCOL"),
+        _choice("http/protobuf", "grpc", "http/json"),
+        None,
+        "http/protobuf, grpc or http/json",
+        "OTLP protocol. Version 0.1 sends http/protobuf only; others are said so in one line and http/protobuf is used.",
+        default_text="http/protobuf",
+    ),
+    Variable("otlp_headers", _otlp("HEADERS"), _headers, {}, "key=value,key2=value2", "Headers of OTLP requests.", secret=True, default_text="none"),
+    Variable("otlp_timeout", _otlp("TIMEOUT"), _number(0.001), 10.0, "seconds above 0", "Longest time for one OTLP export, in seconds."),
+    Variable("otlp_compression", _otlp("COMPRESSION"), _choice("none", "gzip", "deflate"), "none", "none, gzip or deflate", "Compression of OTLP requests."),
+    Variable("otlp_certificate", _otlp("CERTIFICATE"), _existing_file, None, "the path of a file", "Certificate authority for OTLP over TLS."),
+    Variable("otlp_client_key", _otlp("CLIENT_KEY"), _existing_file, None, "the path of a file", "Client key for OTLP over mutual TLS."),
+    Variable("otlp_client_certificate", _otlp("CLIENT_CERTIFICATE"), _existing_file, None, "the path of a file", "Client certificate for OTLP over mutual TLS."),
+    Variable("service_name", ("OTEL_SERVICE_NAME",), _text, None, "a name", "`service.name` of the resource.", default_text="unknown_service:python"),
+    Variable("resource_attributes", ("OTEL_RESOURCE_ATTRIBUTES",), _pairs, {}, "key=value,key2=value2", "Further attributes of the resource.", default_text="none"),
+    Variable("sampler", ("OTEL_TRACES_SAMPLER",), _choice(*_OTEL_SAMPLERS), "parentbased_always_on", "one of " + ", ".join(_OTEL_SAMPLERS), "Which traces are recorded."),
+    Variable("sampler_argument", ("OTEL_TRACES_SAMPLER_ARG",), _number(0, 1), 1.0, "a number from 0 to 1", "Share of traces for the traceidratio samplers."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, resolved. Made by `read`, never by hand except in tests; every field has its row in `VARIABLES`."""
+
+    enabled: bool = True
+    local: bool | str = False
+    console: bool = False
+    quiet: bool = False
+    content: str | None = None
+    stream_usage: str = "auto"
+    max_content: int = 4 * MEBIBYTE
+    prices: str | None = None
+    exit_timeout: float = 2.0
+    queue_records: int = 10_000
+    langchain: str = "defer"
+    langsmith_tracing: bool = False
+    langsmith_key: str | None = None
+    langsmith_endpoint: str | None = None
+    langsmith_project: str = "default"
+    capture_message_content: str | None = None
+    sdk_disabled: bool = False
+    traces_exporter: tuple[str, ...] = ()
+    otlp_traces_endpoint: str | None = None
+    otlp_endpoint: str | None = None
+    otlp_protocol: str | None = None
+    otlp_headers: Mapping[str, str] = None  # type: ignore[assignment]  # filled by read; a shared mutable default is worse
+    otlp_timeout: float = 10.0
+    otlp_compression: str = "none"
+    otlp_certificate: str | None = None
+    otlp_client_key: str | None = None
+    otlp_client_certificate: str | None = None
+    service_name: str | None = None
+    resource_attributes: Mapping[str, str] = None  # type: ignore[assignment]
+    sampler: str = "parentbased_always_on"
+    sampler_argument: float = 1.0
+
+    @property
+    def forbidden(self) -> bool:
+        """Tracing is ruled out for this process: `wrap` returns its argument."""
+        return not self.enabled or self.sdk_disabled
+
+    @property
+    def otlp_on(self) -> bool:
+        """Spans go to an OTLP endpoint of our own."""
+        if "none" in self.traces_exporter:
+            return False
+        return bool(self.otlp_traces_endpoint or self.otlp_endpoint or "otlp" in self.traces_exporter)
+
+    @property
+    def console_on(self) -> bool:
+        """Calls are printed on stderr."""
+        return self.console or "console" in self.traces_exporter
+
+    @property
+    def local_by_default(self) -> bool:
+        """The local store stands in: LangSmith tracing is on, but neither key nor endpoint nor any other destination is given."""
+        return self.langsmith_tracing and not (
+            self.langsmith_key or self.langsmith_endpoint or self.local or self.otlp_on or self.console_on
+        )
+
+    @property
+    def langsmith_on(self) -> bool:
+        """A LangSmith-style backend is asked for and can be reached."""
+        return self.langsmith_tracing and bool(self.langsmith_key or self.langsmith_endpoint)
+
+    @property
+    def any_destination(self) -> bool:
+        """Something is to be recorded at all."""
+        if self.forbidden:
+            return False
+        return bool(self.local) or self.otlp_on or self.console_on or self.langsmith_tracing
+
+    @property
+    def content_inputs(self) -> bool:
+        """Prompts are recorded."""
+        if self.content is not None:
+            return self.content in ("on", "inputs")
+        return self.capture_message_content not in ("no_content",)
+
+    @property
+    def content_outputs(self) -> bool:
+        """Answers are recorded."""
+        if self.content is not None:
+            return self.content in ("on", "outputs")
+        return self.capture_message_content not in ("no_content",)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value came from, for `tracer env`: `argument`, the name of a variable, or `default`."""
+
+    variable: Variable
+    value: Any
+    source: str
+
+
+def read(
+    environment: Mapping[str, str] | None = None, arguments: Mapping[str, Any] | None = None
+) -> tuple[Settings, list[Problem], list[Origin]]:
+    """Resolve all settings.
+
+    `arguments` are those of `tracer.configure`: field names of `Settings`, texts as in the environment or ready values.
+
+    >>> settings, problems, origins = read({"TRACER_EXIT_TIMEOUT": "soon"})
+    >>> settings.exit_timeout, str(problems[0])
+    (2.0, "TRACER_EXIT_TIMEOUT='soon' is not valid: accepted is seconds, 0 or more. Using 2.0.")
+    """
+    environment = os.environ if environment is None else environment
+    arguments = arguments or {}
+    known = {variable.field for variable in VARIABLES}
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise TypeError(f"configure() has no setting named {', '.join(unknown)}. Settings: {', '.join(sorted(known))}.")
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    origins: list[Origin] = []
+    for variable in VARIABLES:
+        value, source, found = _resolve(variable, environment, arguments)
+        problems.extend(found)
+        values[variable.field] = value
+        origins.append(Origin(variable, value, source))
+    return Settings(**values), problems, origins
+
+
+def _resolve(variable: Variable, environment: Mapping[str, str], arguments: Mapping[str, Any]) -> tuple[Any, str, list[Problem]]:
+    problems: list[Problem] = []
+    given = arguments.get(variable.field)
+    candidates: list[tuple[str, Any]] = [] if given is None else [("argument", given)]
+    candidates += [(name, environment[name]) for name in variable.names if environment.get(name, "").strip()]
+    for source, text in candidates:
+        label = f"configure({variable.field})" if source == "argument" else source
+        try:
+            # A ready value is written out and read again, so that arguments meet the same checks as variables.
+            value = variable.parse(text if isinstance(text, str) else _as_text(text))
+        except (ValueError, TypeError, OverflowError):
+            shown = "…" if variable.secret else str(text)
+            problems.append(Problem(label, shown, variable.accepted, _shown_default(variable)))
+            return variable.default, "default", problems
+        return value, source, problems
+    return variable.default, "default", problems
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={item}" for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+def _shown_default(variable: Variable) -> str:
+    if variable.default_text is not None:
+        return variable.default_text
+    return "none" if variable.default is None else str(variable.default)
+
+
+def environment_value(name: str) -> str | None:
+    """One variable that is not a setting of ours but that a command needs, such as `OPENAI_API_KEY`; blank is unset."""
+    value = os.environ.get(name, "").strip()
+    return value or None
+
+
+assert {item.name for item in fields(Settings)} == {variable.field for variable in VARIABLES}
