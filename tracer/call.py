@@ -57,6 +57,8 @@ class Attempt:
 
     started: int
     ended: int = 0
+    first_piece: int = 0
+    """When the first bytes of a streamed body came; 0 where the body was read at once."""
     url: str = ""
     status: int | None = None
     request_id: str | None = None
@@ -99,6 +101,7 @@ class Call:
     path: str = ""
     server_host: str = ""
     server_port: int | None = None
+    base_path: str = ""
     azure: bool = False
     model: str | None = None
     """The model asked for, as far as it is known when the call starts."""
@@ -136,6 +139,11 @@ class Call:
     content_outputs: bool = True
     attributes: dict[str, object] | None = None
     """Further attributes set by the application through a run handle."""
+
+    @property
+    def endpoint(self) -> str:
+        """Host, port and whole path: what is learned about a service is remembered under this."""
+        return f"{self.server_host}:{self.server_port}{self.base_path}{self.path}"
 
 
 def pieces_taken(call: Call) -> int:

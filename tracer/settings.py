@@ -253,7 +253,12 @@ VARIABLES: tuple[Variable, ...] = (
         "The longest time the end of the process waits for records to be sent, in seconds.",
     ),
     Variable(
-        "queue_records", ("TRACER_QUEUE_RECORDS",), _whole(1), 10_000, "a whole number above 0", "Records that may wait to be sent; beyond it new ones are dropped and counted."
+        "queue_records",
+        ("TRACER_QUEUE_RECORDS",),
+        _whole(1),
+        10_000,
+        "a whole number above 0",
+        "Records that may wait to be sent; beyond it new ones are dropped and counted.",
     ),
     Variable(
         "langchain",
@@ -271,7 +276,15 @@ VARIABLES: tuple[Variable, ...] = (
         "exactly `true`, or `false`",
         "Switches tracing on. The first of these that is not blank decides alone.",
     ),
-    Variable("langsmith_key", ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"), _unquoted, None, "a key", "Key of a LangSmith-style backend.", secret=True),
+    Variable(
+        "langsmith_key",
+        ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"),
+        _unquoted,
+        None,
+        "a key",
+        "Key of a LangSmith-style backend.",
+        secret=True,
+    ),
     Variable(
         "langsmith_endpoint",
         ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT"),
@@ -297,7 +310,9 @@ VARIABLES: tuple[Variable, ...] = (
         "OpenTelemetry's own switch for prompts and answers.",
         default_text="unset",
     ),
-    Variable("sdk_disabled", ("OTEL_SDK_DISABLED",), _true_only, False, _BOOLEAN, "`true`: `wrap` returns its argument and nothing is traced."),
+    Variable(
+        "sdk_disabled", ("OTEL_SDK_DISABLED",), _true_only, False, _BOOLEAN, "`true`: `wrap` returns its argument and nothing is traced."
+    ),
     Variable(
         "traces_exporter",
         ("OTEL_TRACES_EXPORTER",),
@@ -320,16 +335,71 @@ VARIABLES: tuple[Variable, ...] = (
         "OTLP protocol. Version 0.1 sends http/protobuf only; others are said so in one line and http/protobuf is used.",
         default_text="http/protobuf",
     ),
-    Variable("otlp_headers", _otlp("HEADERS"), _headers, {}, "key=value,key2=value2", "Headers of OTLP requests.", secret=True, default_text="none"),
+    Variable(
+        "otlp_headers",
+        _otlp("HEADERS"),
+        _headers,
+        {},
+        "key=value,key2=value2",
+        "Headers of OTLP requests.",
+        secret=True,
+        default_text="none",
+    ),
     Variable("otlp_timeout", _otlp("TIMEOUT"), _number(0.001), 10.0, "seconds above 0", "Longest time for one OTLP export, in seconds."),
-    Variable("otlp_compression", _otlp("COMPRESSION"), _choice("none", "gzip", "deflate"), "none", "none, gzip or deflate", "Compression of OTLP requests."),
-    Variable("otlp_certificate", _otlp("CERTIFICATE"), _existing_file, None, "the path of a file", "Certificate authority for OTLP over TLS."),
+    Variable(
+        "otlp_compression",
+        _otlp("COMPRESSION"),
+        _choice("none", "gzip", "deflate"),
+        "none",
+        "none, gzip or deflate",
+        "Compression of OTLP requests.",
+    ),
+    Variable(
+        "otlp_certificate", _otlp("CERTIFICATE"), _existing_file, None, "the path of a file", "Certificate authority for OTLP over TLS."
+    ),
     Variable("otlp_client_key", _otlp("CLIENT_KEY"), _existing_file, None, "the path of a file", "Client key for OTLP over mutual TLS."),
-    Variable("otlp_client_certificate", _otlp("CLIENT_CERTIFICATE"), _existing_file, None, "the path of a file", "Client certificate for OTLP over mutual TLS."),
-    Variable("service_name", ("OTEL_SERVICE_NAME",), _text, None, "a name", "`service.name` of the resource.", default_text="unknown_service:python"),
-    Variable("resource_attributes", ("OTEL_RESOURCE_ATTRIBUTES",), _pairs, {}, "key=value,key2=value2", "Further attributes of the resource.", default_text="none"),
-    Variable("sampler", ("OTEL_TRACES_SAMPLER",), _choice(*_OTEL_SAMPLERS), "parentbased_always_on", "one of " + ", ".join(_OTEL_SAMPLERS), "Which traces are recorded."),
-    Variable("sampler_argument", ("OTEL_TRACES_SAMPLER_ARG",), _number(0, 1), 1.0, "a number from 0 to 1", "Share of traces for the traceidratio samplers."),
+    Variable(
+        "otlp_client_certificate",
+        _otlp("CLIENT_CERTIFICATE"),
+        _existing_file,
+        None,
+        "the path of a file",
+        "Client certificate for OTLP over mutual TLS.",
+    ),
+    Variable(
+        "service_name",
+        ("OTEL_SERVICE_NAME",),
+        _text,
+        None,
+        "a name",
+        "`service.name` of the resource.",
+        default_text="unknown_service:python",
+    ),
+    Variable(
+        "resource_attributes",
+        ("OTEL_RESOURCE_ATTRIBUTES",),
+        _pairs,
+        {},
+        "key=value,key2=value2",
+        "Further attributes of the resource.",
+        default_text="none",
+    ),
+    Variable(
+        "sampler",
+        ("OTEL_TRACES_SAMPLER",),
+        _choice(*_OTEL_SAMPLERS),
+        "parentbased_always_on",
+        "one of " + ", ".join(_OTEL_SAMPLERS),
+        "Which traces are recorded.",
+    ),
+    Variable(
+        "sampler_argument",
+        ("OTEL_TRACES_SAMPLER_ARG",),
+        _number(0, 1),
+        1.0,
+        "a number from 0 to 1",
+        "Share of traces for the traceidratio samplers.",
+    ),
 )
 
 
@@ -410,14 +480,14 @@ class Settings:
         """Prompts are recorded."""
         if self.content is not None:
             return self.content in ("on", "inputs")
-        return self.capture_message_content not in ("no_content",)
+        return self.capture_message_content != "no_content"
 
     @property
     def content_outputs(self) -> bool:
         """Answers are recorded."""
         if self.content is not None:
             return self.content in ("on", "outputs")
-        return self.capture_message_content not in ("no_content",)
+        return self.capture_message_content != "no_content"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,52 @@
+"""Record every call of a chat model as spans, without changing what the caller sees.
+
+    import tracer
+
+    client = tracer.wrap(OpenAI())
+
+Names load on first use: `import tracer` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracer.api import configure as configure
+    from tracer.api import context as context
+    from tracer.api import current as current
+    from tracer.api import flush as flush
+    from tracer.api import shutdown as shutdown
+    from tracer.api import status as status
+    from tracer.api import trace as trace
+    from tracer.api import wrap as wrap
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "configure": "tracer.api",
+    "context": "tracer.api",
+    "current": "tracer.api",
+    "flush": "tracer.api",
+    "shutdown": "tracer.api",
+    "status": "tracer.api",
+    "trace": "tracer.api",
+    "wrap": "tracer.api",
+}
+
+__all__ = ["__version__", *sorted(_WHERE)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    module = _WHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'tracer' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

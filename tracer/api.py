@@ -1,0 +1,209 @@
+"""The public functions, and where settings, capture and pipeline are put together."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from tracer import settings as settings_module
+from tracer.capture.run import Run, current_run
+from tracer.capture.spans import Context, trace
+from tracer.capture.wrapping import traced
+from tracer.pipeline.destinations import wanted
+from tracer.runtime import logger, ready, runtime
+from tracer.sampling import SAMPLERS
+from tracer.settings import Settings
+
+__all__ = ["configure", "context", "current", "flush", "shutdown", "status", "trace", "wrap"]
+
+_Target = TypeVar("_Target")
+
+
+def wrap(target: _Target) -> _Target:
+    """A traced stand-in for a chat client: same type, same behaviour, every call recorded. The original stays untouched.
+
+    `target` is a client of the OpenAI SDK (1.55.3 or newer): `OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, `AsyncAzureOpenAI`, a subclass, any
+    `base_url`. Wrapping twice is wrapping once. With `TRACER_ENABLED=false` or `OTEL_SDK_DISABLED=true` the argument itself comes back.
+
+        client = tracer.wrap(OpenAI())
+
+    Raises `TypeError` for something without any call we know.
+    """
+    ready()
+    return target if runtime.forbidden else traced(target)
+
+
+def context(
+    *,
+    session: str | None = None,
+    user: str | None = None,
+    tags: list[str] | tuple[str, ...] = (),
+    metadata: Mapping[str, object] | None = None,
+    enabled: bool | None = None,
+) -> Context:
+    """Session, user, tags and metadata for everything recorded inside; `enabled` switches recording on or off inside.
+
+        with tracer.context(session="s1", user="u7", tags=["beta"], metadata={"plan": "free"}):
+            client.chat.completions.create(...)
+
+    Contexts nest: later values win, tags add up, metadata is merged. With `enabled=True` and no destination configured, records go to
+    the local store.
+    """
+    ready()
+    if enabled and not runtime.can_record and not runtime.forbidden:
+        _start(dataclasses.replace(runtime.settings, local=True), on=False)
+    return Context(session, user, tuple(tags), dict(metadata) if metadata else None, enabled)
+
+
+def current() -> Run | None:
+    """Handle of the innermost open span of the running code, or None outside of any."""
+    return current_run()
+
+
+def configure(**arguments: Any) -> None:
+    """Set tracing up in code. Arguments are the settings of `docs/settings.md` by field name and win over the environment.
+
+        tracer.configure(local="traces.sqlite", content="off")
+
+    Calling it again replaces the earlier arguments; what was recorded until then is sent first. A bad value is reported in one line
+    and its default is used. Raises `TypeError` for an argument that is no setting.
+    """
+    resolved, problems, _ = settings_module.read(arguments=arguments)
+    _shut_down_pipeline(resolved.exit_timeout)
+    _report(problems)
+    _apply(resolved)
+
+
+def ensure_configured() -> None:
+    """Read the settings; happens once for each process, at the first `wrap`, `context` or traced span."""
+    resolved, problems, _ = settings_module.read()
+    _report(problems)
+    _apply(resolved)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Wait until everything recorded so far was handed to its destinations; False when `timeout` (seconds) went by first."""
+    pipeline = _pipeline()
+    return pipeline.flush(timeout) if pipeline is not None else True
+
+
+def shutdown(timeout: float = 5.0) -> bool:
+    """Send what is left, within `timeout` (seconds), and stop tracing until the next `configure`."""
+    return _shut_down_pipeline(timeout)
+
+
+def status() -> dict[str, Any]:
+    """Where every record of this process went.
+
+    `started` calls are each either `open` (not ended), `queued` (ended, on their way), or for each destination `exported`, `sampled_out`
+    or `dropped` by reason. `faults` counts errors of our own by place.
+
+    >>> sorted(status())
+    ['destinations', 'faults', 'on', 'open', 'queued', 'started']
+    """
+    pipeline = _pipeline()
+    destinations: dict[str, Any] = {}
+    if pipeline is not None:
+        for name in wanted(runtime.settings):
+            account = pipeline.accounts.get(name)
+            dropped = dict(account.dropped) if account is not None else {}
+            if pipeline.overflowed:
+                dropped["queue full"] = pipeline.overflowed
+            destinations[name] = {
+                "exported": account.exported if account is not None else 0,
+                "sampled_out": pipeline.sampled_out,
+                "dropped": dropped,
+            }
+    return {
+        "on": runtime.on,
+        "started": runtime.started_count(),
+        "open": len(runtime.open_calls),
+        "queued": pipeline.queued if pipeline is not None else 0,
+        "destinations": destinations,
+        "faults": dict(runtime.faults),
+    }
+
+
+# How it is put together.
+
+
+def _report(problems: list[settings_module.Problem]) -> None:
+    for problem in problems:
+        text = str(problem)
+        if text not in runtime.reported:
+            runtime.reported.add(text)
+            logger.warning("tracer: %s", text)
+
+
+def _apply(resolved: Settings) -> None:
+    runtime.configured = True
+    runtime.forbidden = resolved.forbidden
+    if resolved.any_destination and wanted(resolved):
+        _start(resolved, on=True)
+    else:
+        runtime.settings = resolved
+        runtime.on = runtime.can_record = False
+
+
+def _start(resolved: Settings, on: bool) -> None:
+    from tracer.pipeline.destinations import make_destinations
+    from tracer.pipeline.pipeline import Pipeline, at_exit
+
+    runtime.settings = resolved
+    runtime.sampler = SAMPLERS[resolved.sampler](resolved.sampler_argument)
+    pipeline = Pipeline(resolved, make_destinations)
+    runtime.pipeline = pipeline
+    runtime.submit = pipeline.submit
+    runtime.running = False
+    runtime.on = on
+    runtime.can_record = True
+    atexit.unregister(at_exit)
+    atexit.register(at_exit)
+    if resolved.local_by_default:
+        logger.warning(
+            "tracer: LangSmith tracing is on, but neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set; "
+            "records are kept in the local store (read them with `tracer show`)."
+        )
+    elif resolved.langsmith_on:
+        logger.warning(
+            "tracer: this version does not send to LangSmith-style backends yet; their records are kept in the local store instead."
+        )
+    if not resolved.quiet:
+        sys.stderr.write(start_line(resolved) + "\n")
+
+
+def start_line(resolved: Settings) -> str:
+    """One line that says where traces go and what is captured."""
+    places = {
+        "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
+        "console": "console",
+        "otlp": f"OTLP {resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318'}",
+    }
+    captured = {
+        (True, True): "prompts and answers are captured",
+        (True, False): "prompts are captured, answers are not",
+        (False, True): "answers are captured, prompts are not",
+        (False, False): "prompts and answers are not captured",
+    }[resolved.content_inputs, resolved.content_outputs]
+    to = ", ".join(places[name] for name in wanted(resolved))
+    return f"tracer: recording to {to}; {captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
+
+
+def _pipeline() -> Any:
+    return runtime.pipeline
+
+
+def _shut_down_pipeline(timeout: float) -> bool:
+    pipeline = _pipeline()
+    if pipeline is None:
+        return True
+    done = pipeline.shutdown(timeout)
+    runtime.pipeline = None
+    runtime.on = runtime.can_record = runtime.running = False
+    return done
+
+
+runtime.configure = ensure_configured

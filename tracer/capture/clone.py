@@ -1,0 +1,51 @@
+"""A shallow clone of an SDK client: same type and state, resources of its own, the original untouched.
+
+`client.copy()` of the SDKs is not used: on openai 1.x and 2.x it changes the URLs of Azure clients with a deployment, loses strict
+validation, and fails for subclasses with an `__init__` of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+from tracer.capture.kinds import class_of
+
+
+def clone_of(client: Any) -> Any:
+    """A clone; what the client has made already (`client.chat`) points to the clone there."""
+    clone = object.__new__(class_of(client))
+    clone.__dict__.update(client.__dict__)
+    _rebind_resources(client, clone)
+    return clone
+
+
+def _rebind_resources(client: Any, clone: Any) -> None:
+    """Resources that the client has made already (`client.chat`) point to the client: the clone gets its own."""
+    memo: dict[int, Any] = {id(client): clone}
+    for name, value in client.__dict__.items():
+        if name in ("_client", "request"):
+            continue
+        _rebind(clone, name, value, client, memo)
+
+
+def _rebind(owner: Any, name: str, value: Any, client: Any, memo: dict[int, Any]) -> None:
+    kind = class_of(value)
+    if value is client or id(value) in memo:
+        owner.__dict__[name] = memo[id(value)]
+    elif isinstance(value, types.MethodType) and id(value.__self__) in memo:
+        owner.__dict__[name] = types.MethodType(value.__func__, memo[id(value.__self__)])
+    elif "Raw" in kind.__name__ or "WithStream" in kind.__name__:
+        # These hold closures over the methods they stand for; they are made anew from what they belong to.
+        if isinstance(getattr(class_of(owner), name, None), functools.cached_property):
+            owner.__dict__.pop(name, None)
+        elif hasattr(value, "__dict__"):
+            owner.__dict__[name] = kind(owner)
+    elif getattr(value, "__dict__", {}).get("_client") is client:
+        copy = object.__new__(kind)
+        memo[id(value)] = copy
+        copy.__dict__.update(value.__dict__)
+        owner.__dict__[name] = copy
+        for inner_name, inner in value.__dict__.items():
+            _rebind(copy, inner_name, inner, client, memo)

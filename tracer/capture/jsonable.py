@@ -1,0 +1,81 @@
+"""Values of the application as JSON, made at once, since the application may change them later."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def to_json(value: object) -> bytes:
+    """`value` as compact UTF-8 JSON; what JSON cannot say is shown as text. Never raises.
+
+    Models of pydantic become objects, bytes base64, NaN null; lone surrogates are replaced; cycles and objects that refuse to be shown
+    become a text that says so.
+
+    >>> to_json({"answer": 42, "tags": {"a"}})
+    b'{"answer":42,"tags":["a"]}'
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except Exception:
+        return _slowly(value)
+
+
+def _plain(value: Any) -> Any:
+    """One step towards JSON for a value that orjson does not know."""
+    dump = getattr(value, "model_dump", None) or getattr(value, "to_json", None)
+    if callable(dump) and not isinstance(value, type):
+        try:
+            return dump()
+        except Exception:
+            return _shown(value)
+    if isinstance(value, (set, frozenset)):
+        return list(cast("set[Any]", value))
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"({type(value).__qualname__} that cannot be shown)"
+
+
+_DEEPEST = 100
+
+
+def _slowly(value: object) -> bytes:
+    """The long way, for cycles, lone surrogates, huge integers and deep nesting."""
+    try:
+        return json.dumps(_reduced(value, 0, set()), ensure_ascii=False).encode("utf-8", "replace")
+    except Exception:
+        return b'"(a value that cannot be shown)"'
+
+
+def _reduced(value: Any, depth: int, above: set[int]) -> Any:
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else str(value)
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if id(value) in above:
+        return "(a cycle)"
+    if depth >= _DEEPEST:
+        return "(nested too deeply)"
+    inside = above | {id(value)}
+    if isinstance(value, Mapping):
+        return {_shown(key): _reduced(item, depth + 1, inside) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_reduced(item, depth + 1, inside) for item in cast("list[Any]", value)]
+    return _reduced(_plain(value), depth + 1, inside)

@@ -1,0 +1,211 @@
+"""Spans around functions: one before, one after, and a shell for each of the four kinds of functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, TypeVar, cast
+
+from tracer.call import Call
+from tracer.capture.jsonable import to_json
+from tracer.capture.run import end_span
+from tracer.runtime import ready, recording, runtime
+from tracer.scope import Scope, current, enter, leave, under
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_COLLECTED_ITEMS = 1000
+"""Items of a traced generator that are kept as its output; the rest is counted."""
+
+
+def decorated(function: _Function, open_span: Callable[[Scope, str], Call | None]) -> _Function:
+    """`function` with a span around each call: same kind of function, same signature, same laziness."""
+    try:
+        signature: inspect.Signature | None = inspect.signature(function)
+    except (TypeError, ValueError):
+        signature = None
+
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any], scope: Scope) -> Call | None:
+        ready()
+        if not recording(scope):
+            return None
+        call = open_span(scope, getattr(function, "__name__", ""))
+        if call is not None and call.content_inputs:
+            call.input_json = to_json(_arguments(signature, args, kwargs))
+        return call
+
+    if inspect.isasyncgenfunction(function):
+        wrapper: Any = _async_generator_shell(function, begin)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = _generator_shell(function, begin)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _async_shell(function, begin)
+    else:
+        wrapper = _sync_shell(function, begin)
+    return cast("_Function", functools.wraps(function)(wrapper))
+
+
+def _arguments(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    if signature is not None:
+        try:
+            bound = dict(signature.bind(*args, **kwargs).arguments)
+            bound.pop("self", None)
+            return bound
+        except TypeError:
+            pass  # The call will fail by itself, with Python's own message.
+    return {"args": args, "kwargs": kwargs}
+
+
+_Begin = Callable[[tuple[Any, ...], dict[str, Any], Scope], "Call | None"]
+
+
+def _end_with(call: Call, result: object) -> None:
+    if call.content_outputs and call.output_json is None:
+        call.output_json = to_json(result)
+    end_span(call, None)
+
+
+def _sync_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        scope = current()
+        call = begin(args, kwargs, scope)
+        if call is None:
+            return function(*args, **kwargs)
+        enter(under(call, scope))
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            end_span(call, error)
+            raise
+        finally:
+            leave(scope)
+        _end_with(call, result)
+        return result
+
+    return wrapper
+
+
+def _async_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        scope = current()
+        call = begin(args, kwargs, scope)
+        if call is None:
+            return await function(*args, **kwargs)
+        enter(under(call, scope))
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            end_span(call, error)
+            raise
+        finally:
+            leave(scope)
+        _end_with(call, result)
+        return result
+
+    return wrapper
+
+
+class _Collected:
+    """The items a generator gave, as JSON, up to a bound."""
+
+    __slots__ = ("call", "count", "items", "size")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.items: list[bytes] = []
+        self.count = 0
+        self.size = 0
+
+    def add(self, item: object) -> None:
+        self.count += 1
+        if self.call.content_outputs and len(self.items) < _COLLECTED_ITEMS and self.size < runtime.settings.max_content:
+            text = to_json(item)
+            self.items.append(text)
+            self.size += len(text)
+
+    def end(self, error: BaseException | None) -> None:
+        call = self.call
+        if call.content_outputs and call.output_json is None and self.items:
+            call.output_json = b"[" + b",".join(self.items) + b"]"
+        if self.count > len(self.items) and call.content_outputs:
+            call.attributes = {**(call.attributes or {}), "tracer.items": self.count}
+        end_span(call, error)
+
+
+def _generator_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        outer = current()
+        call = begin(args, kwargs, outer)
+        if call is None:
+            return (yield from function(*args, **kwargs))
+        inside = under(call, outer)
+        collected = _Collected(call)
+        inner = function(*args, **kwargs)
+        sent: Any = None
+        thrown: BaseException | None = None
+        while True:
+            # The scope is set for this step only: the consumer must not find it between two items.
+            earlier = enter(inside)
+            try:
+                item = inner.send(sent) if thrown is None else inner.throw(thrown)
+            except StopIteration as stop:
+                collected.end(None)
+                return stop.value
+            except BaseException as error:
+                collected.end(error)
+                raise
+            finally:
+                leave(earlier)
+            collected.add(item)
+            sent, thrown = None, None
+            try:
+                sent = yield item
+            except GeneratorExit as error:
+                inner.close()
+                collected.end(error)
+                raise
+            except BaseException as error:
+                thrown = error
+
+    return wrapper
+
+
+def _async_generator_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        outer = current()
+        call = begin(args, kwargs, outer)
+        inner = function(*args, **kwargs)
+        inside = under(call, outer) if call is not None else None
+        collected = _Collected(call) if call is not None else None
+        sent: Any = None
+        thrown: BaseException | None = None
+        while True:
+            earlier = enter(inside) if inside is not None else None
+            try:
+                item = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
+            except StopAsyncIteration:
+                if collected is not None:
+                    collected.end(None)
+                return
+            except BaseException as error:
+                if collected is not None:
+                    collected.end(error)
+                raise
+            finally:
+                if earlier is not None:
+                    leave(earlier)
+            if collected is not None:
+                collected.add(item)
+            sent, thrown = None, None
+            try:
+                sent = yield item
+            except GeneratorExit as error:
+                await inner.aclose()
+                if collected is not None:
+                    collected.end(error)
+                raise
+            except BaseException as error:
+                thrown = error
+
+    return wrapper

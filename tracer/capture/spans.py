@@ -1,0 +1,151 @@
+"""Spans of the application's own: `tracer.trace` for chains, tools, retrievers and agents, and `tracer.context` for what they inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, cast, overload
+
+from tracer.call import KINDS, Call
+from tracer.capture.run import Run, end_span
+from tracer.capture.shells import decorated
+from tracer.capture.threads import carry_scope_into_threads
+from tracer.runtime import open_call, ready, recording, report_fault
+from tracer.scope import Scope, current, enter, extended, leave, under
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Trace:
+    """What `trace` gives back: a context manager (sync and async) and a decorator."""
+
+    __slots__ = ("_call", "_earlier", "_inputs", "_kind", "_metadata", "_name", "_tags")
+
+    def __init__(self, name: str | None, kind: str, inputs: object, tags: tuple[str, ...], metadata: Mapping[str, object] | None) -> None:
+        self._name = name
+        self._kind = kind
+        self._inputs = inputs
+        self._tags = tags
+        self._metadata = dict(metadata) if metadata else None
+        self._call: Call | None = None
+        self._earlier: Scope | None = None
+
+    def __enter__(self) -> Run:
+        ready()
+        scope = current()
+        if not recording(scope):
+            return Run(None)
+        call = self._call = self._open(scope)
+        if call is None:
+            return Run(None)
+        if self._inputs is not None:
+            Run(call).set_input(self._inputs)
+        self._earlier = enter(under(call, scope))
+        return Run(call)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        call = self._call
+        if call is None:
+            return
+        if self._earlier is not None:
+            leave(self._earlier)
+        self._call = self._earlier = None
+        end_span(call, error)
+
+    async def __aenter__(self) -> Run:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: _Function) -> _Function:
+        return decorated(function, self._open)
+
+    def _open(self, scope: Scope, default_name: str = "") -> Call | None:
+        try:
+            carry_scope_into_threads()
+            call = open_call(self._kind, scope)
+            call.operation = "span"
+            call.name = call.name or self._name or default_name or self._kind
+            call.tags = call.tags + tuple(tag for tag in self._tags if tag not in call.tags)
+            if self._metadata:
+                call.metadata = {**(call.metadata or {}), **self._metadata}
+        except Exception as fault:
+            if not report_fault("beginning a span", fault):
+                raise
+            return None
+        return call
+
+
+@overload
+def trace(name: _Function, /) -> _Function: ...
+
+
+@overload
+def trace(
+    name: str | None = None,
+    kind: str = "chain",
+    *,
+    inputs: object = None,
+    tags: tuple[str, ...] | list[str] = (),
+    metadata: Mapping[str, object] | None = None,
+) -> Trace: ...
+
+
+def trace(
+    name: Any = None,
+    kind: str = "chain",
+    *,
+    inputs: object = None,
+    tags: tuple[str, ...] | list[str] = (),
+    metadata: Mapping[str, object] | None = None,
+) -> Any:
+    """A span of your own around a piece of the program; calls inside become its children.
+
+    Use it with `with` (or `async with`), or as a decorator of functions, coroutines, generators and async generators, whose arguments
+    and results are then recorded. `kind` is one of chain, tool, retriever, agent, llm, embedding.
+
+        with tracer.trace("answer question", kind="chain") as run:
+            run.set_output(answer("How high is the Eiffel tower?"))
+
+        @tracer.trace(kind="tool")
+        def weather(city: str) -> str: ...
+
+    Raises `ValueError` for an unknown kind; nothing else of ours ever reaches the caller.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is not known: accepted is one of {', '.join(KINDS)}.")
+    if callable(name):
+        return Trace(None, kind, None, (), None)(cast("Any", name))
+    return Trace(name, kind, inputs, tuple(tags), metadata)
+
+
+class Context:
+    """What `context` gives back: a context manager, sync and async, that can be entered more than once."""
+
+    __slots__ = ("_earlier", "_enabled", "_metadata", "_session", "_tags", "_user")
+
+    def __init__(
+        self, session: str | None, user: str | None, tags: tuple[str, ...], metadata: dict[str, object] | None, enabled: bool | None
+    ) -> None:
+        self._session = session
+        self._user = user
+        self._tags = tags
+        self._metadata = metadata
+        self._enabled = enabled
+        self._earlier: list[Scope] = []
+
+    def __enter__(self) -> None:
+        carry_scope_into_threads()
+        scope = extended(current(), session=self._session, user=self._user, tags=self._tags, metadata=self._metadata, enabled=self._enabled)
+        self._earlier.append(enter(scope))
+
+    def __exit__(self, *details: object) -> None:
+        if self._earlier:
+            leave(self._earlier.pop())
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *details: object) -> None:
+        self.__exit__(*details)

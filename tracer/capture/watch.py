@@ -1,0 +1,190 @@
+"""One call while it is under way: what its attempts bring on the wire, what the caller takes, and how it ends.
+
+Nothing here may fail into the caller, and everything that a finalizer can reach takes no lock (`close_call`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from time import perf_counter_ns
+from typing import Any
+
+from tracer.call import ABANDONED, CANCELLED, COMPLETED, STOPPED, Attempt, Call
+from tracer.capture.failure import ending_of, failure_of, is_cancellation
+from tracer.runtime import close_call, report_fault
+
+KEPT_BYTES = 16 * 1024 * 1024
+"""A body beyond this is counted, not kept."""
+
+_KEPT_TYPES = ("json", "event-stream", "text/")
+
+active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None)
+"""The call whose HTTP requests the running code makes."""
+
+
+def _is_kept(content_type: str) -> bool:
+    return any(kind in content_type for kind in _KEPT_TYPES)
+
+
+class Watch:
+    """Follows one call of an SDK client from its first attempt to its end."""
+
+    __slots__ = ("attempt", "call", "ended_bytes", "handed_over")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.attempt: Attempt | None = None
+        self.handed_over = False
+        """The SDK has given its result to the caller; only from then on do closing and end of the body mean anything."""
+        self.ended_bytes = False
+
+    # What happens on the wire.
+
+    def attempt_begins(self, request: Any) -> Attempt | None:
+        """A request is about to be sent."""
+        try:
+            attempt = Attempt(perf_counter_ns())
+            self.call.attempts.append(attempt)
+            self.attempt = attempt
+            attempt.url = str(request.url)
+            content_type = request.headers.get("content-type", "")
+            attempt.request_content_type = content_type
+            if "json" in content_type:
+                attempt.request_body = request.content
+        except Exception as error:
+            if not report_fault("reading a request", error):
+                raise
+            return None
+        return attempt
+
+    def attempt_fails(self, attempt: Attempt | None, error: BaseException) -> None:
+        """Sending or waiting raised: a time-out, a refused connection, a cancelled task."""
+        if attempt is None:
+            return
+        attempt.ended = perf_counter_ns()
+        try:
+            attempt.failure = failure_of(error)
+        except Exception as fault:
+            if not report_fault("reading an error", fault):
+                raise
+
+    def attempt_answers(self, attempt: Attempt | None, response: Any, tap: Callable[[Any, Watch, Attempt], object]) -> None:
+        """Headers have come, and the body too unless it is streamed; `tap` then replaces the response's byte stream."""
+        if attempt is None:
+            return
+        attempt.ended = perf_counter_ns()
+        try:
+            headers = response.headers
+            attempt.status = response.status_code
+            attempt.request_id = headers.get("x-request-id") or headers.get("request-id")
+            attempt.content_type = headers.get("content-type", "")
+            if hasattr(response, "_content"):
+                self._keep_body(attempt, response.content)
+                if self.call.streaming:
+                    _watch_closing(response, self)
+                return
+            attempt.content_encoding = headers.get("content-encoding", "")
+            attempt.pieces = []
+            response.stream = tap(response.stream, self, attempt)
+        except Exception as fault:
+            if not report_fault("reading a response", fault):
+                raise
+
+    @staticmethod
+    def _keep_body(attempt: Attempt, body: bytes) -> None:
+        attempt.response_bytes = len(body)
+        if len(body) <= KEPT_BYTES and (_is_kept(attempt.content_type) or not attempt.content_type):
+            attempt.response_body = body
+        else:
+            attempt.complete = False
+
+    def bytes_end(self) -> None:
+        """The body has been read to its end."""
+        self.ended_bytes = True
+        if self.handed_over and not self._in_use():
+            self.finish(COMPLETED)
+
+    def bytes_fail(self, error: BaseException) -> None:
+        """Reading the body raised."""
+        if self.handed_over and not self._in_use():
+            self.fail(error)
+
+    def closes(self) -> None:
+        """The response is being closed: by the caller, or by the SDK on its way out of an iteration, which then tells itself."""
+        clock = self.call.stream_clock
+        if not self.handed_over or (clock is not None and len(clock) & 1):
+            return
+        if self.ended_bytes and not self._in_use():
+            self.finish(COMPLETED)
+            return
+        self.finish(CANCELLED if is_cancellation(sys.exc_info()[1]) else self._left())
+
+    def dropped(self) -> None:
+        """Nobody can read the rest any more (called from finalizers)."""
+        if self.handed_over:
+            self.finish(self._left())
+
+    def _left(self) -> str:
+        """The ending of a stream that the caller leaves: abandoned if nothing of it was taken."""
+        taken = self._in_use() or (self.attempt is not None and bool(self.attempt.pieces))
+        return STOPPED if taken else ABANDONED
+
+    def _in_use(self) -> bool:
+        """The SDK's own stream object has been asked for a piece."""
+        return bool(self.call.stream_clock)
+
+    # How it ends.
+
+    def hand_over(self) -> None:
+        """The SDK's result goes to the caller now. A call whose body has been read is over."""
+        self.handed_over = True
+        attempt = self.attempt
+        body_is_there = attempt is None or attempt.pieces is None or self.ended_bytes
+        if body_is_there and not self.call.streaming:
+            self.finish(COMPLETED)
+
+    def finish(self, ending: str) -> None:
+        """End the call; only the first ending counts."""
+        close_call(self.call, ending)
+
+    def fail(self, error: BaseException) -> None:
+        """End the call by an exception that came out of the SDK."""
+        if self.call.ending:
+            return
+        try:
+            self.call.failure = failure_of(error)
+        except Exception as fault:
+            if not report_fault("reading an error", fault):
+                raise
+        self.finish(ending_of(error))
+
+
+class Sentinel:
+    """Held by whatever the caller can read the answer from; when it goes, nobody can."""
+
+    __slots__ = ("watch",)
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def __del__(self) -> None:
+        self.watch.dropped()
+
+
+def _watch_closing(response: Any, watch: Watch) -> None:
+    """See the caller close a response whose whole body was there from the start (in-memory transports never close a stream)."""
+    close, aclose = response.close, response.aclose
+    sentinel = Sentinel(watch)
+
+    def traced_close() -> None:
+        sentinel.watch.closes()
+        close()
+
+    async def traced_aclose() -> None:
+        sentinel.watch.closes()
+        await aclose()
+
+    response.close = traced_close
+    response.aclose = traced_aclose

@@ -1,0 +1,253 @@
+"""What a model call cost, from the provider's own figure, the user's price file, or the prices bundled with `genai-prices`.
+
+Prices are never fetched from the network. A model whose price is not known has no cost; it never costs 0.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from tracer.reading.generation import Cost, Generation, Usage
+
+PROVIDER = "provider"
+"""`Cost.prices` where the provider itself reported the cost."""
+
+_MILLION = Decimal(1_000_000)
+_THOUSAND = Decimal(1_000)
+_NOTHING = Decimal(0)
+
+# Some prices change with the time of day; those are looked up again after this many seconds.
+_CONDITIONAL_LIFE = 60.0
+
+# Models whose names come from outside are kept only up to this number.
+_MOST_MODELS = 2_000
+
+_PROVIDER_IDS = {
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "aws.bedrock": "aws",
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "gcp.gen_ai": "google",
+    "mistral_ai": "mistral",
+    "moonshot_ai": "moonshotai",
+    "x_ai": "x-ai",
+}
+"""Names of `gen_ai.provider.name` that genai-prices spells otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Price of one million tokens; above a number of input tokens of the whole call another price may hold for all of them."""
+
+    base: Decimal
+    steps: tuple[tuple[int, Decimal], ...] = ()
+
+    def at(self, input_tokens: int) -> Decimal:
+        """The price per million that holds for a call with so many input tokens."""
+        price = self.base
+        for start, higher in self.steps:
+            if input_tokens > start:
+                price = higher
+        return price
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one model. Where a kind of token has no price of its own, it counts as plain input or output.
+
+    `version` and `currency` are those of the price table the rates come from.
+    """
+
+    input: Rate | None
+    output: Rate | None
+    cache_read: Rate | None = None
+    cache_write: Rate | None = None
+    input_audio: Rate | None = None
+    input_image: Rate | None = None
+    output_audio: Rate | None = None
+    reasoning: Rate | None = None
+    request: Decimal | None = None
+    """Price of the call itself, beside its tokens."""
+    cached_by_modality: bool = False
+    """Cached audio or images cost less than fresh ones: with both in one call, their overlap would have to be known."""
+    currency: str = "USD"
+    version: str = ""
+
+
+class Prices:
+    """Prices by provider and model; each is resolved once and kept.
+
+    `path` is the user's own price file (`TRACER_PRICES`), asked before the bundled prices. Its form, with prices per million tokens
+    and names that may end in `*`:
+
+        {"currency": "USD", "version": "2026-11",
+         "models": {"gpt-4o-mini": {"input": 0.15, "output": 0.6, "cache_read": 0.075}, "my-*": {"input": 1, "output": 2}}}
+
+    `problem` says in one sentence why a file is not used, else it is None; nothing raises.
+
+    >>> Prices("/nowhere.json").problem
+    "Price file /nowhere.json is not used: No such file or directory. Bundled prices are used."
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self.problem: str | None = None
+        self._own: list[tuple[str, Rates]] = []
+        self._known: dict[tuple[str, str, str], tuple[Rates | None, float]] = {}
+        if path:
+            try:
+                self._own = _read_price_file(Path(path))
+            except (OSError, ValueError, TypeError, ArithmeticError) as error:
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                self.problem = f"Price file {path} is not used: {reason}. Bundled prices are used."
+
+    def cost_of(self, generation: Generation) -> Cost | None:
+        """The cost of one model call, or None where usage or price is not known.
+
+        What the provider reported (`Usage.cost`, US dollars) wins. Cached, written, audio and image tokens are charged at their own
+        prices and only the rest of the input or output at the plain one; reasoning tokens are output.
+        """
+        usage = generation.usage
+        if usage is None:
+            return None
+        if usage.cost is not None:
+            return Cost(float(usage.cost), None, None, "USD", PROVIDER)
+        # Of an embedding only the input is charged; elsewhere one half of the usage would be half of the truth.
+        if usage.input is None or (usage.output is None and generation.operation != "embeddings"):
+            return None
+        for model in (generation.response_model, generation.request_model):
+            rates = self.rates_of(generation.provider, model, generation.response_service_tier) if model else None
+            if rates is not None:
+                return charge(usage, rates)
+        return None
+
+    def rates_of(self, provider: str, model: str, service_tier: str | None = None) -> Rates | None:
+        """Prices of a model, or None if neither the own file nor the bundled prices know it."""
+        key = (provider, model, service_tier or "")
+        known = self._known.get(key)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        rates, life = self._resolve(provider, model, service_tier)
+        if len(self._known) >= _MOST_MODELS:
+            self._known.clear()
+        self._known[key] = (rates, time.monotonic() + life)
+        return rates
+
+    def _resolve(self, provider: str, model: str, service_tier: str | None) -> tuple[Rates | None, float]:
+        for pattern, rates in self._own:
+            if model == pattern or (pattern.endswith("*") and model.startswith(pattern[:-1])):
+                return rates, float("inf")
+        try:
+            return _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, service_tier)
+        except Exception:
+            # An unknown model raises LookupError; another version of the package may raise anything: no price either way.
+            return None, float("inf")
+
+
+def charge(usage: Usage, rates: Rates) -> Cost | None:
+    """What `usage` costs at `rates`; None where counts contradict each other or the price of a needed kind is not known.
+
+    >>> rates = Rates(Rate(Decimal("0.15")), Rate(Decimal("0.6")), version="mine")
+    >>> charge(Usage(input=1000, output=100), rates)
+    Cost(total=0.00021, input=0.00015, output=6e-05, currency='USD', prices='mine')
+    """
+    total_input, total_output = usage.input or 0, usage.output or 0
+    if rates.cached_by_modality and usage.cache_read and (usage.input_audio or usage.input_image):
+        return None
+    input_kinds = (
+        (usage.cache_read, rates.cache_read),
+        (usage.cache_write, rates.cache_write),
+        (usage.input_audio, rates.input_audio),
+        (usage.input_image, rates.input_image),
+    )
+    output_kinds = ((usage.output_audio, rates.output_audio), (usage.reasoning, rates.reasoning))
+    input_price = _price(total_input, rates.input, input_kinds, total_input)
+    output_price = _price(total_output, rates.output, output_kinds, total_input)
+    if input_price is None or output_price is None:
+        return None
+    total = input_price + output_price + (rates.request or _NOTHING)
+    return Cost(float(total), float(input_price), float(output_price), rates.currency, rates.version)
+
+
+def _price(total: int, plain: Rate | None, kinds: Sequence[tuple[int | None, Rate | None]], tier: int) -> Decimal | None:
+    """Price of `total` tokens of which some kinds have their own rates; `tier` is the number that decides about steps."""
+    price, rest = _NOTHING, total
+    for count, rate in kinds:
+        if count and rate is not None:
+            price += rate.at(tier) * count
+            rest -= count
+    if rest < 0 or (rest and plain is None):
+        return None
+    if rest and plain is not None:
+        price += plain.at(tier) * rest
+    return price / _MILLION
+
+
+_FILE_KINDS = ("input", "output", "cache_read", "cache_write", "input_audio", "input_image", "output_audio", "reasoning")
+
+
+def _read_price_file(path: Path) -> list[tuple[str, Rates]]:
+    """Exact names first, then the longest pattern, so that the closest entry is found first."""
+    data = json.loads(path.read_text("utf-8"), parse_float=Decimal)
+    models = cast("dict[str, object]", data).get("models") if isinstance(data, dict) else None
+    if not isinstance(models, dict):
+        raise ValueError('it has no object "models"')
+    table = cast("dict[str, Any]", data)
+    currency, version = str(table.get("currency") or "USD"), str(table.get("version") or path.name)
+    entries = [(name, _file_rates(name, entry, currency, version)) for name, entry in cast("dict[str, object]", models).items()]
+    return sorted(entries, key=lambda entry: (entry[0].endswith("*"), -len(entry[0])))
+
+
+def _file_rates(name: str, entry: object, currency: str, version: str) -> Rates:
+    if not isinstance(entry, dict):
+        raise ValueError(f"the entry of {name!r} is no object")
+    prices: dict[str, Rate] = {}
+    for kind, price in cast("dict[str, object]", entry).items():
+        if kind not in _FILE_KINDS:
+            raise ValueError(f"{name!r} has the unknown price {kind!r}; known are {', '.join(_FILE_KINDS)}")
+        if isinstance(price, bool) or not isinstance(price, int | Decimal) or price < 0:
+            raise ValueError(f"the price {kind!r} of {name!r} is no number of 0 or more")
+        prices[kind] = Rate(Decimal(price))
+    rates = Rates(prices.pop("input", None), prices.pop("output", None), currency=currency, version=version)
+    return replace(rates, **cast("dict[str, Any]", prices))
+
+
+def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple[Rates | None, float]:
+    """Rates of the bundled table, and for how many seconds they hold."""
+    # The one place where genai-prices is imported: 0.3 s, so only when a cost is first asked for, in the worker's thread.
+    import genai_prices
+
+    context: dict[str, Any] = {"price_context": {"service_tier": service_tier}} if service_tier else {}
+    found: Any = genai_prices.calc_price(genai_prices.Usage(), model, provider_id=provider, **context)
+    prices = found.model_price
+    rates = Rates(
+        input=_rate(prices, "input_mtok"),
+        output=_rate(prices, "output_mtok"),
+        cache_read=_rate(prices, "cache_read_mtok"),
+        cache_write=_rate(prices, "cache_write_mtok"),
+        input_audio=_rate(prices, "input_audio_mtok"),
+        input_image=_rate(prices, "input_image_mtok"),
+        output_audio=_rate(prices, "output_audio_mtok"),
+        reasoning=_rate(prices, "output_reasoning_mtok"),
+        request=_per_request(getattr(prices, "requests_kcount", None)),
+        cached_by_modality=bool(getattr(prices, "cache_audio_read_mtok", None) or getattr(prices, "cache_image_read_mtok", None)),
+        version=f"genai-prices {genai_prices.__version__}",
+    )
+    return rates, _CONDITIONAL_LIFE if isinstance(found.model.prices, list) else float("inf")
+
+
+def _rate(prices: Any, key: str) -> Rate | None:
+    price = getattr(prices, key, None)
+    if price is None or isinstance(price, Decimal):
+        return None if price is None else Rate(price)
+    return Rate(price.base, tuple((tier.start, tier.price) for tier in price.tiers))
+
+
+def _per_request(price: Any) -> Decimal | None:
+    return price / _THOUSAND if isinstance(price, Decimal) else None

@@ -1,0 +1,228 @@
+"""A record as span attributes, after OpenTelemetry's GenAI conventions v0.1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from tracer.call import AGENT, CHAIN, EMBEDDING, FAILED, LLM, TOOL, Call
+from tracer.export import names
+from tracer.export.content import content_attributes
+from tracer.export.span import AttributeValue
+from tracer.export.values import attribute_value
+from tracer.reading.generation import Cost, Generation, Usage
+from tracer.reading.record import Clocks, Record
+from tracer.settings import Settings
+
+OWN_SPAN = "span"
+"""`Call.operation` of the application's own spans (`tracer.trace`)."""
+
+_DOUBLES = frozenset(("temperature", "top_p", "frequency_penalty", "presence_penalty"))
+_OURS = frozenset((names.OUTCOME, names.RUN_ID))
+
+
+def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValue]:
+    """All attributes of the record's span: names and types of the GenAI conventions v0.1.0, and `tracer.*` of our own.
+
+    Doubles are floats, counts ints, lists never empty; what is not known is absent, never None. Content is JSON text of at most
+    `settings.max_content` bytes. Attributes set by the application come last and may replace any but `tracer.outcome` and
+    `tracer.run_id`. Example: `attributes_of(record, settings)["gen_ai.usage.input_tokens"]` is `12`.
+    """
+    call, generation = record.call, record.generation
+    attributes: dict[str, AttributeValue] = {}
+    if generation is not None:
+        _add(attributes, _generation(call, generation))
+    elif call.operation == OWN_SPAN:
+        _add(attributes, _own_span(call))
+    else:
+        _add(attributes, _request(call))
+    _add(attributes, _server(call))
+    _add(attributes, _place(call, generation))
+    _add(attributes, _outcome(record))
+    if call.stream_clock is not None or record.clocks.chunks is not None:
+        _add(attributes, _clocks(record.clocks))
+    attributes.update(content_attributes(record, settings.max_content))
+    if call.metadata:
+        _add(attributes, {names.METADATA_PREFIX + str(key): value for key, value in call.metadata.items()})
+    if call.attributes:
+        _add(attributes, {str(key): value for key, value in call.attributes.items() if key not in _OURS})
+    return attributes
+
+
+def error_type_of(record: Record) -> str | None:
+    """`error.type` of a failed record: the provider's error code, else the exception's class, else `_OTHER`; None if not failed."""
+    if record.outcome != FAILED:
+        return None
+    failure, generation = record.call.failure, record.generation
+    code = (failure.code if failure else None) or (generation.error_code if generation else None)
+    return code or (failure.type if failure else None) or "_OTHER"
+
+
+def operation_of(record: Record) -> str:
+    """`gen_ai.operation.name` of the record, or an empty text for what the conventions do not know.
+
+    >>> operation_of(Record(Call(1, 1, 1, kind="tool", operation="span"), "completed"))
+    'execute_tool'
+    """
+    if record.generation is not None:
+        return record.generation.operation
+    if record.call.operation == OWN_SPAN:
+        return names.OPERATION_OF_KIND.get(record.call.kind, "")
+    return names.OPERATION_OF_READER.get(record.call.operation, "")
+
+
+def model_of(record: Record) -> str | None:
+    """The model asked for, from the request or as it was known at the start."""
+    generation = record.generation
+    return (generation.request_model if generation else None) or record.call.model
+
+
+def _add(attributes: dict[str, AttributeValue], values: Mapping[str, object]) -> None:
+    """Add what is there, in attribute types."""
+    for name, value in values.items():
+        if value is not None:
+            safe = attribute_value(value)
+            if safe is not None:
+                attributes[name] = safe
+
+
+def _generation(call: Call, generation: Generation) -> dict[str, object]:
+    values: dict[str, object] = {
+        names.OPERATION_NAME: generation.operation,
+        names.PROVIDER_NAME: generation.provider,
+        names.REQUEST_MODEL: generation.request_model or call.model,
+        names.REQUEST_STREAM: call.streaming or None,
+        names.OUTPUT_TYPE: generation.output_type,
+        names.REQUEST_PREVIOUS_RESPONSE_ID: generation.previous_response_id,
+        names.PROMPT_NAME: generation.prompt_name,
+        names.PROMPT_VERSION: generation.prompt_version,
+        names.OPENAI_API_TYPE: generation.api_type,
+        names.OPENAI_REQUEST_SERVICE_TIER: None if generation.service_tier == "auto" else generation.service_tier,
+        names.RESPONSE_ID: generation.response_id,
+        names.RESPONSE_MODEL: generation.response_model,
+        names.RESPONSE_FINISH_REASONS: generation.finish_reasons,
+        names.OPENAI_RESPONSE_SERVICE_TIER: generation.response_service_tier,
+        names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT: generation.system_fingerprint,
+        names.EMBEDDINGS_DIMENSION_COUNT: generation.embedding_dimensions,
+    }
+    for name, value in generation.parameters.items():
+        values.setdefault(names.REQUEST_PREFIX + name, _parameter(name, value))
+    if generation.usage is not None:
+        values.update(_usage(generation.usage))
+    if generation.cost is not None:
+        values.update(_cost(generation.cost))
+    return values
+
+
+def _parameter(name: str, value: object) -> object:
+    if name in _DOUBLES and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if name == "choice.count" and value == 1:
+        return None
+    return value
+
+
+def _usage(usage: Usage) -> dict[str, object]:
+    return {
+        names.USAGE_INPUT_TOKENS: usage.input,
+        names.USAGE_OUTPUT_TOKENS: usage.output,
+        names.USAGE_CACHE_READ: usage.cache_read,
+        names.USAGE_CACHE_WRITE: usage.cache_write,
+        names.USAGE_REASONING: usage.reasoning,
+        names.USAGE_TEXT_INPUT: usage.input_text,
+        names.USAGE_TEXT_OUTPUT: usage.output_text,
+        names.USAGE_IMAGE_INPUT: usage.input_image,
+        names.USAGE_AUDIO_INPUT: usage.input_audio,
+        names.USAGE_AUDIO_OUTPUT: usage.output_audio,
+    }
+
+
+def _cost(cost: Cost) -> dict[str, object]:
+    return {
+        names.COST_TOTAL: float(cost.total),
+        names.COST_INPUT: None if cost.input is None else float(cost.input),
+        names.COST_OUTPUT: None if cost.output is None else float(cost.output),
+        names.COST_CURRENCY: cost.currency,
+        names.COST_PRICES: cost.prices,
+    }
+
+
+def _own_span(call: Call) -> dict[str, object]:
+    values: dict[str, object] = {names.OPERATION_NAME: names.OPERATION_OF_KIND.get(call.kind)}
+    if call.kind == TOOL:
+        values[names.TOOL_NAME] = call.name
+    elif call.kind in (AGENT, CHAIN):
+        values[names.AGENT_NAME] = call.name
+    if call.model:
+        values[names.REQUEST_MODEL] = call.model
+    return values
+
+
+def _request(call: Call) -> dict[str, object]:
+    """Any other endpoint of a provider, and model calls whose bodies could not be read."""
+    operation = names.OPERATION_OF_READER.get(call.operation)
+    values: dict[str, object] = {
+        names.OPERATION_NAME: operation,
+        names.PROVIDER_NAME: "azure.ai.openai" if call.azure else call.library or "openai",
+        names.REQUEST_MODEL: call.model,
+    }
+    if operation:
+        values[names.REQUEST_STREAM] = call.streaming or None
+    else:
+        values[names.HTTP_REQUEST_METHOD] = call.method
+        values[names.URL_PATH] = call.path
+        values[names.HTTP_RESPONSE_STATUS_CODE] = call.attempts[-1].status if call.attempts else None
+    return values
+
+
+def _server(call: Call) -> dict[str, object]:
+    if not call.server_host:
+        return {}
+    return {names.SERVER_ADDRESS: call.server_host, names.SERVER_PORT: call.server_port or _port_of_scheme(call)}
+
+
+def _port_of_scheme(call: Call) -> int:
+    return 80 if call.attempts and call.attempts[-1].url.startswith("http:") else 443
+
+
+def _place(call: Call, generation: Generation | None) -> dict[str, object]:
+    """Where the call belongs. A conversation that the request names itself is closer to the provider than our session."""
+    conversation = generation.conversation_id if generation else None
+    return {
+        names.SESSION_ID: call.session,
+        names.CONVERSATION_ID: conversation or call.session,
+        names.USER_ID: call.user,
+        names.TAGS: call.tags,
+    }
+
+
+def _outcome(record: Record) -> dict[str, object]:
+    return {
+        names.OUTCOME: record.outcome,
+        names.RUN_ID: str(UUID(int=record.call.run_id)),
+        names.ERROR_TYPE: error_type_of(record),
+        names.USAGE_SOURCE: _usage_source(record),
+    }
+
+
+def _usage_source(record: Record) -> str | None:
+    """Whether the provider reported tokens; only for calls to a model, where their absence means something."""
+    if record.generation is None and (record.call.operation == OWN_SPAN or record.call.kind not in (LLM, EMBEDDING)):
+        return None
+    usage = record.generation.usage if record.generation else None
+    if usage is None or (usage.input is None and usage.output is None and usage.total is None):
+        return "missing"
+    return "reported"
+
+
+def _clocks(clocks: Clocks) -> dict[str, object]:
+    return {
+        names.RESPONSE_TIME_TO_FIRST_CHUNK: clocks.time_to_first_chunk,
+        names.STREAM_CHUNKS: clocks.chunks,
+        names.STREAM_PROVIDER_TIME: clocks.provider_time,
+        names.STREAM_CONSUMER_TIME: clocks.consumer_time,
+        names.STREAM_LONGEST_GAP: clocks.longest_gap,
+        names.STREAM_FIRST_TEXT: clocks.time_to_first_text,
+        names.STREAM_FIRST_REASONING: clocks.time_to_first_reasoning,
+        names.STREAM_FIRST_TOOL_CALL: clocks.time_to_first_tool_call,
+    }

@@ -1,0 +1,74 @@
+"""Notices about lost records: one line per reason and minute, and silence for other libraries while we export."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+INTERVAL = 60.0
+"""Seconds between two lines for the same reason."""
+
+logger = logging.getLogger("tracer")
+
+
+class Notices:
+    """Says each reason at most once a minute, with the number of records since the last line."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+        self._records: dict[str, int] = {}
+
+    def lost(self, reason: str, records: int, text: str, advice: str = "") -> None:
+        """Count `records` lost for `reason` and log `tracer: <text>; <n> records dropped. <advice>` if it is time for a line."""
+        count = self._records.get(reason, 0) + records
+        now = time.monotonic()
+        if now - self._said.get(reason, -INTERVAL) < INTERVAL:
+            self._records[reason] = count
+            return
+        self._said[reason] = now
+        self._records[reason] = 0
+        noun = "record" if count == 1 else "records"
+        logger.warning("tracer: %s; %d %s dropped.%s", text, count, noun, f" {advice}" if advice else "")
+
+
+class _Quiet(threading.local):
+    on = False
+
+
+_quiet = _Quiet()
+_SILENCED = ("opentelemetry.", "urllib3.", "requests.")
+
+
+class _DropOurs(logging.Filter):
+    """Drops what other libraries log while they work for us; a host application's own exporter keeps its log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        _ = record
+        return not _quiet.on
+
+
+_drop_ours = _DropOurs()
+
+
+def silence_exporters() -> None:
+    """Put the filter on every logger of the exporters, once they are imported; doing it again changes nothing.
+
+    Filters hold for the very logger only, not for those below it, and the names differ from version to version.
+    """
+    for name, found in list(logging.root.manager.loggerDict.items()):
+        if name.startswith(_SILENCED) and isinstance(found, logging.Logger) and _drop_ours not in found.filters:
+            found.addFilter(_drop_ours)
+
+
+@contextmanager
+def quiet() -> Generator[None, None, None]:
+    """While it is open, this thread's calls into the exporters log nothing."""
+    before = _quiet.on
+    _quiet.on = True
+    try:
+        yield
+    finally:
+        _quiet.on = before

@@ -1,0 +1,67 @@
+"""Which destinations the settings ask for. Each is imported only when it is on, and only in the worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracer.export.destination import Delivery, Destination
+from tracer.reading.record import Record
+from tracer.runtime import logger
+from tracer.settings import Settings
+
+
+def wanted(settings: Settings) -> list[str]:
+    """Names of the destinations that are on, in the order they are served: the quick ones first.
+
+    >>> wanted(Settings(console=True, local=True))
+    ['local', 'console']
+    """
+    names: list[str] = []
+    if settings.local or settings.local_by_default or settings.langsmith_on:
+        names.append("local")
+    if settings.console_on:
+        names.append("console")
+    if settings.otlp_on:
+        names.append("otlp")
+    return names
+
+
+def make_destinations(settings: Settings) -> list[Destination]:
+    """Make what `wanted` names. One that cannot be made is reported in one line and left out."""
+    made: list[Destination] = []
+    for name in wanted(settings):
+        try:
+            made.append(_make(name, settings))
+        except Exception as error:
+            logger.warning("tracer: cannot record to %s: %s", name, error)
+            made.append(_Unavailable(name))
+    return made
+
+
+def _make(name: str, settings: Settings) -> Destination:
+    # The marked place of lazy imports: exporters and sqlite3 cost time and memory that only their users should pay.
+    if name == "local":
+        from tracer.store.store import LocalStore
+
+        return LocalStore.from_settings(settings)
+    if name == "console":
+        from tracer.export.console import ConsoleDestination
+
+        return ConsoleDestination(settings)
+    from tracer.export.otlp import OtlpDestination
+
+    return OtlpDestination(settings)
+
+
+class _Unavailable:
+    """Stands for a destination that could not be made, so that the ledger says where its records went."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def export(self, records: Sequence[Record]) -> Delivery:
+        """Nothing arrives."""
+        return Delivery(0, {"unavailable": len(records)})
+
+    def close(self, timeout: float) -> None:
+        """Nothing was opened."""
