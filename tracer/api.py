@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import itertools
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from tracer import settings as settings_module
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
+from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.runtime import logger, ready, runtime
 from tracer.sampling import SAMPLERS
@@ -53,7 +55,7 @@ def context(
     the local store.
     """
     ready()
-    if enabled and not runtime.can_record and not runtime.forbidden:
+    if enabled and runtime.pipeline is None and not runtime.forbidden:
         _start(dataclasses.replace(runtime.settings, local=True), on=False)
     return Context(session, user, tuple(tags), dict(metadata) if metadata else None, enabled)
 
@@ -98,30 +100,21 @@ def shutdown(timeout: float = 5.0) -> bool:
 def status() -> dict[str, Any]:
     """Where every record of this process went.
 
-    `started` calls are each either `open` (not ended), `queued` (ended, on their way), or for each destination `exported`, `sampled_out`
-    or `dropped` by reason. `faults` counts errors of our own by place.
+    Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
+    `exported`, `sampled_out` and `dropped` by reason. The outer `queued` is that of the slowest destination. `faults` counts errors of
+    our own by place.
 
     >>> sorted(status())
     ['destinations', 'faults', 'on', 'open', 'queued', 'started']
     """
     pipeline = _pipeline()
-    destinations: dict[str, Any] = {}
-    if pipeline is not None:
-        for name in wanted(runtime.settings):
-            account = pipeline.accounts.get(name)
-            dropped = dict(account.dropped) if account is not None else {}
-            if pipeline.overflowed:
-                dropped["queue full"] = pipeline.overflowed
-            destinations[name] = {
-                "exported": account.exported if account is not None else 0,
-                "sampled_out": pipeline.sampled_out,
-                "dropped": dropped,
-            }
+    nothing: dict[str, Any] = {}
+    queued, destinations = pipeline.balance() if pipeline is not None else (0, nothing)
     return {
         "on": runtime.on,
         "started": runtime.started_count(),
         "open": len(runtime.open_calls),
-        "queued": pipeline.queued if pipeline is not None else 0,
+        "queued": queued,
         "destinations": destinations,
         "faults": dict(runtime.faults),
     }
@@ -132,10 +125,13 @@ def status() -> dict[str, Any]:
 
 def _report(problems: list[settings_module.Problem]) -> None:
     for problem in problems:
-        text = str(problem)
-        if text not in runtime.reported:
-            runtime.reported.add(text)
-            logger.warning("tracer: %s", text)
+        _warn_once(str(problem))
+
+
+def _warn_once(text: str) -> None:
+    if text not in runtime.reported:
+        runtime.reported.add(text)
+        logger.warning("tracer: %s", text)
 
 
 def _apply(resolved: Settings) -> None:
@@ -145,6 +141,7 @@ def _apply(resolved: Settings) -> None:
         _start(resolved, on=True)
     else:
         runtime.settings = resolved
+        runtime.pipeline = None
         runtime.on = runtime.can_record = False
 
 
@@ -155,6 +152,8 @@ def _start(resolved: Settings, on: bool) -> None:
     runtime.settings = resolved
     runtime.sampler = SAMPLERS[resolved.sampler](resolved.sampler_argument)
     pipeline = Pipeline(resolved, make_destinations)
+    # The new accounts begin here, with the calls that are open and will be handed to them.
+    runtime.started = itertools.count(len(runtime.open_calls))
     runtime.pipeline = pipeline
     runtime.submit = pipeline.submit
     runtime.running = False
@@ -163,14 +162,12 @@ def _start(resolved: Settings, on: bool) -> None:
     atexit.unregister(at_exit)
     atexit.register(at_exit)
     if resolved.local_by_default:
-        logger.warning(
-            "tracer: LangSmith tracing is on, but neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set; "
+        _warn_once(
+            "LangSmith tracing is on, but neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set; "
             "records are kept in the local store (read them with `tracer show`)."
         )
     elif resolved.langsmith_on:
-        logger.warning(
-            "tracer: this version does not send to LangSmith-style backends yet; their records are kept in the local store instead."
-        )
+        _warn_once("this version does not send to LangSmith-style backends yet; their records are kept in the local store instead.")
     if not resolved.quiet:
         sys.stderr.write(start_line(resolved) + "\n")
 
@@ -180,7 +177,7 @@ def start_line(resolved: Settings) -> str:
     places = {
         "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
         "console": "console",
-        "otlp": f"OTLP {resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318'}",
+        "otlp": f"OTLP {without_credentials(resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
     }
     captured = {
         (True, True): "prompts and answers are captured",
@@ -201,7 +198,6 @@ def _shut_down_pipeline(timeout: float) -> bool:
     if pipeline is None:
         return True
     done = pipeline.shutdown(timeout)
-    runtime.pipeline = None
     runtime.on = runtime.can_record = runtime.running = False
     return done
 

@@ -126,6 +126,16 @@ class Call:
     hidden_pieces: int = 0
     """Pieces that came because we asked for usage and that the caller never saw (counted at the end of `stream_clock`)."""
 
+    # Calls seen through a framework's callbacks.
+    piece_times: list[int] | None = None
+    """When each piece came, where nobody can tell how long it was waited for."""
+    piece_kinds: list[str] | None = None
+    """What each of these pieces brought: text, reasoning, tool_call or other."""
+    inner: Call | None = None
+    """The client call that served this one. It has no record of its own; what it saw on the wire fills what is empty here."""
+    absorbed: bool = False
+    """This is such an inner call."""
+
     # How it ended.
     ending: str = ""
     failure: Failure | None = None

@@ -129,6 +129,8 @@ class Prices:
 
     def rates_of(self, provider: str, model: str, service_tier: str | None = None) -> Rates | None:
         """Prices of a model, or None if neither the own file nor the bundled prices know it."""
+        # Providers name the plain tier too; without it, versions of genai-prices that know no tiers still give its price.
+        service_tier = None if service_tier in ("", "default", "standard", "auto") else service_tier
         key = (provider, model, service_tier or "")
         known = self._known.get(key)
         if known is not None and known[1] > time.monotonic():

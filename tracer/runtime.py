@@ -120,6 +120,17 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
     return call
 
 
+def absorbed_call(outer: Call, kind: str) -> Call:
+    """A client call that serves `outer`: it shares its identity and has no record of its own."""
+    call = Call(outer.run_id, outer.trace_id, outer.span_id, absorbed=True)
+    call.kind = kind
+    call.sampled = outer.sampled
+    call.started_wall = time.time_ns()
+    call.started = time.perf_counter_ns()
+    outer.inner = call
+    return call
+
+
 def _take(*, upcoming_of: Scope, call: Call) -> None:
     """Give the call what the layer above said about the next call, and tell that layer which call it became."""
     upcoming = upcoming_of.upcoming
@@ -137,6 +148,11 @@ def close_call(call: Call, ending: str = COMPLETED) -> bool:
 
     Safe in finalizers and signal handlers: it takes no lock, logs nothing and allocates next to nothing.
     """
+    if call.absorbed:
+        if not call.ending:
+            call.ended = time.perf_counter_ns()
+            call.ending = ending
+        return False
     if runtime.open_calls.pop(call.span_id, None) is None:
         return False
     call.ended = time.perf_counter_ns()

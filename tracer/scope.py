@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,18 @@ class Upcoming:
 
 
 @dataclass(slots=True)
+class Lease:
+    """How long a scope that was set by a callback holds.
+
+    A callback cannot always restore what it set: its end may run in another context. So the scope names a lease, and whoever finds the
+    lease over takes the earlier scope instead.
+    """
+
+    earlier: Scope
+    active: bool = True
+
+
+@dataclass(slots=True)
 class Scope:
     """Everything that calls begun here inherit; never changed once made (not frozen, since that triples the cost of making one).
 
@@ -54,14 +67,34 @@ class Scope:
     metadata: dict[str, object] | None = None
     enabled: bool | None = None
     upcoming: Upcoming | None = None
+    foreign: object = None
+    """The run of a framework with a context of its own (LangChain) that was current when this scope was made."""
+    lease: Lease | None = None
+    absorbers: list[Call] | None = None
+    """Model calls of a layer above that still wait for the client call that serves them, first come first served."""
 
 
 EMPTY = Scope()
 
 _current: ContextVar[Scope] = ContextVar("tracer_scope", default=EMPTY)
 
-current = _current.get
-"""The scope of the running code; never None."""
+_finders: list[Callable[[Scope], Scope]] = []
+"""At most one: what a framework with a context of its own makes of the scope found in ours."""
+
+
+def current() -> Scope:
+    """The scope of the running code; never None."""
+    scope = _current.get()
+    if _finders:
+        while scope.lease is not None and not scope.lease.active:
+            scope = scope.lease.earlier
+        return _finders[0](scope)
+    return scope
+
+
+def find_through(finder: Callable[[Scope], Scope] | None) -> None:
+    """Ask `finder` on every look-up from now on (None: no longer)."""
+    _finders[:] = [] if finder is None else [finder]
 
 
 def enter(scope: Scope) -> Scope:
@@ -78,7 +111,7 @@ leave = _current.set
 def under(call: Call, scope: Scope) -> Scope:
     """The scope inside `call`: it becomes the parent, everything else is inherited."""
     parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled)
-    return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled)
+    return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, None, scope.foreign)
 
 
 def extended(

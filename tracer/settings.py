@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
 
-MEBIBYTE = 1024 * 1024
+from tracer import parsing
+from tracer.parsing import MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,152 +43,6 @@ class Problem:
         return f"{self.variable}={self.value!r} is not valid: accepted is {self.accepted}. Using {self.used}."
 
 
-def _boolean(text: str) -> bool:
-    lowered = text.strip().lower()
-    if lowered in ("true", "1", "yes", "on"):
-        return True
-    if lowered in ("false", "0", "no", "off"):
-        return False
-    raise ValueError(text)
-
-
-def _exactly_true(text: str) -> bool:
-    """LangSmith's own rule: only `true` in lower case and without blanks is on. A near miss is reported, since it stays off."""
-    if text not in ("true", "false"):
-        raise ValueError(text)
-    return text == "true"
-
-
-def _true_only(text: str) -> bool:
-    lowered = text.strip().lower()
-    if lowered not in ("true", "false"):
-        raise ValueError(text)
-    return lowered == "true"
-
-
-def _boolean_or_path(text: str) -> bool | str:
-    try:
-        return _boolean(text)
-    except ValueError:
-        return text.strip()
-
-
-def _choice(*values: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        lowered = text.strip().lower()
-        if lowered not in values:
-            raise ValueError(text)
-        return lowered
-
-    return parse
-
-
-def _choice_list(*values: str) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        items = tuple(item.strip().lower() for item in text.split(",") if item.strip())
-        if not items or any(item not in values for item in items):
-            raise ValueError(text)
-        return items
-
-    return parse
-
-
-def _capture_content(text: str) -> str:
-    lowered = text.strip().lower()
-    if lowered in ("true", "1"):
-        return "span_only"
-    if lowered in ("false", "0"):
-        return "no_content"
-    if lowered not in ("no_content", "span_only", "event_only", "span_and_event"):
-        raise ValueError(text)
-    return lowered
-
-
-def _number(least: float, most: float = float("inf")) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value <= most:
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-_UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": MEBIBYTE, "mb": 1000 * 1000, "gib": 1024**3, "gb": 1000**3}
-
-
-def _bytes(text: str) -> int:
-    stripped = text.strip().lower()
-    digits = stripped.rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = stripped[len(digits) :].strip()
-    value = float(digits) * _UNITS.get(unit, -1)
-    if value < 1:
-        raise ValueError(text)
-    return int(value)
-
-
-def _text(text: str) -> str:
-    return text.strip()
-
-
-def _unquoted(text: str) -> str:
-    return text.strip().strip("\"'").strip()
-
-
-def _url(text: str) -> str:
-    address = _unquoted(text)
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(text)
-    _ = parts.port  # raises ValueError when it is no number
-    return address
-
-
-def _endpoint(text: str) -> str:
-    """An OTLP endpoint; gRPC also takes host:port without a scheme."""
-    address = _unquoted(text)
-    if "://" in address:
-        return _url(address)
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(text)
-    return address
-
-
-def _existing_file(text: str) -> str:
-    path = text.strip()
-    if not os.path.isfile(path):
-        raise ValueError(text)
-    return path
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`key=value,key2=value2`, values URL-decoded."""
-    result: dict[str, str] = {}
-    for item in text.split(","):
-        if not item.strip():
-            continue
-        key, separator, value = item.partition("=")
-        if not separator or not key.strip():
-            raise ValueError(text)
-        result[unquote(key.strip())] = unquote(value.strip())
-    return result
-
-
-def _headers(text: str) -> dict[str, str]:
-    return {key.lower(): value for key, value in _pairs(text).items()}
-
-
 _BOOLEAN = "true or false"
 _OTEL_SAMPLERS = (
     "always_on",
@@ -206,21 +61,23 @@ def _otlp(suffix: str) -> tuple[str, ...]:
 
 
 VARIABLES: tuple[Variable, ...] = (
-    Variable("enabled", ("TRACER_ENABLED",), _boolean, True, _BOOLEAN, "`false`: `wrap` returns its argument and nothing is traced."),
+    Variable(
+        "enabled", ("TRACER_ENABLED",), parsing.boolean, True, _BOOLEAN, "`false`: `wrap` returns its argument and nothing is traced."
+    ),
     Variable(
         "local",
         ("TRACER_LOCAL",),
-        _boolean_or_path,
+        parsing.boolean_or_path,
         False,
         "true, false or a path",
         "Keep records in a local SQLite file: `true` for the default place, or the path of the file. Read it with `tracer show`.",
     ),
-    Variable("console", ("TRACER_CONSOLE",), _boolean, False, _BOOLEAN, "Print one readable block for each call on stderr."),
-    Variable("quiet", ("TRACER_QUIET",), _boolean, False, _BOOLEAN, "Leave out the line at start that says where traces go."),
+    Variable("console", ("TRACER_CONSOLE",), parsing.boolean, False, _BOOLEAN, "Print one readable block for each call on stderr."),
+    Variable("quiet", ("TRACER_QUIET",), parsing.boolean, False, _BOOLEAN, "Leave out the line at start that says where traces go."),
     Variable(
         "content",
         ("TRACER_CONTENT",),
-        _choice("on", "off", "inputs", "outputs"),
+        parsing.choice("on", "off", "inputs", "outputs"),
         None,
         "on, off, inputs or outputs",
         "Which prompts and answers are recorded. Wins over OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT.",
@@ -229,7 +86,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "stream_usage",
         ("TRACER_STREAM_USAGE",),
-        _choice("auto", "always", "off"),
+        parsing.choice("auto", "always", "off"),
         "auto",
         "auto, always or off",
         "Ask for token usage on chat streams and hide it from the caller: `auto` where it is known to be safe, `always` also at "
@@ -238,16 +95,18 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "max_content",
         ("TRACER_MAX_CONTENT",),
-        _bytes,
+        parsing.byte_count,
         4 * MEBIBYTE,
         "a number of bytes, such as 4194304 or 4MiB",
         "Bytes of content kept for one record; longer texts keep head and tail.",
     ),
-    Variable("prices", ("TRACER_PRICES",), _existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."),
+    Variable(
+        "prices", ("TRACER_PRICES",), parsing.existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."
+    ),
     Variable(
         "exit_timeout",
         ("TRACER_EXIT_TIMEOUT",),
-        _number(0),
+        parsing.seconds(0),
         2.0,
         "seconds, 0 or more",
         "The longest time the end of the process waits for records to be sent, in seconds.",
@@ -255,7 +114,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "queue_records",
         ("TRACER_QUEUE_RECORDS",),
-        _whole(1),
+        parsing.whole(1),
         10_000,
         "a whole number above 0",
         "Records that may wait to be sent; beyond it new ones are dropped and counted.",
@@ -263,7 +122,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langchain",
         ("TRACER_LANGCHAIN",),
-        _choice("defer", "replace"),
+        parsing.choice("defer", "replace"),
         "defer",
         "defer or replace",
         "Who posts LangChain's runs to LangSmith: LangChain's own tracer (`defer`) or this library (`replace`).",
@@ -271,7 +130,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langsmith_tracing",
         _TRACING_NAMES,
-        _exactly_true,
+        parsing.exactly_true,
         False,
         "exactly `true`, or `false`",
         "Switches tracing on. The first of these that is not blank decides alone.",
@@ -279,7 +138,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langsmith_key",
         ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY"),
-        _unquoted,
+        parsing.unquoted,
         None,
         "a key",
         "Key of a LangSmith-style backend.",
@@ -288,7 +147,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langsmith_endpoint",
         ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT"),
-        _url,
+        parsing.url,
         None,
         "a URL that starts with http:// or https://",
         "Address of a LangSmith-style backend.",
@@ -296,7 +155,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langsmith_project",
         ("HOSTED_LANGSERVE_PROJECT_NAME", "LANGSMITH_PROJECT", "LANGCHAIN_PROJECT", "LANGSMITH_SESSION", "LANGCHAIN_SESSION"),
-        _text,
+        parsing.stripped,
         "default",
         "a name",
         "Project of a LangSmith-style backend.",
@@ -304,32 +163,44 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "capture_message_content",
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",),
-        _capture_content,
+        parsing.capture_content,
         None,
         "NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false",
         "OpenTelemetry's own switch for prompts and answers.",
         default_text="unset",
     ),
     Variable(
-        "sdk_disabled", ("OTEL_SDK_DISABLED",), _true_only, False, _BOOLEAN, "`true`: `wrap` returns its argument and nothing is traced."
+        "sdk_disabled",
+        ("OTEL_SDK_DISABLED",),
+        parsing.true_only,
+        False,
+        _BOOLEAN,
+        "`true`: `wrap` returns its argument and nothing is traced.",
     ),
     Variable(
         "traces_exporter",
         ("OTEL_TRACES_EXPORTER",),
-        _choice_list("otlp", "console", "none"),
+        parsing.choice_list("otlp", "console", "none"),
         (),
         "a comma list of otlp, console, none",
         "`otlp`: send to OTLP, to localhost if no endpoint is set; `console`: as TRACER_CONSOLE; `none`: no OTLP.",
         default_text="unset",
     ),
     Variable(
-        "otlp_traces_endpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _endpoint, None, "a URL", "OTLP address for traces, used as it is."
+        "otlp_traces_endpoint",
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",),
+        parsing.endpoint,
+        None,
+        "a URL",
+        "OTLP address for traces, used as it is.",
     ),
-    Variable("otlp_endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _endpoint, None, "a URL", "OTLP address; `/v1/traces` is added for HTTP."),
+    Variable(
+        "otlp_endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), parsing.endpoint, None, "a URL", "OTLP address; `/v1/traces` is added for HTTP."
+    ),
     Variable(
         "otlp_protocol",
         _otlp("PROTOCOL"),
-        _choice("http/protobuf", "grpc", "http/json"),
+        parsing.choice("http/protobuf", "grpc", "http/json"),
         None,
         "http/protobuf, grpc or http/json",
         "OTLP protocol. Version 0.1 sends http/protobuf only; others are said so in one line and http/protobuf is used.",
@@ -338,30 +209,39 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "otlp_headers",
         _otlp("HEADERS"),
-        _headers,
+        parsing.headers,
         {},
         "key=value,key2=value2",
         "Headers of OTLP requests.",
         secret=True,
         default_text="none",
     ),
-    Variable("otlp_timeout", _otlp("TIMEOUT"), _number(0.001), 10.0, "seconds above 0", "Longest time for one OTLP export, in seconds."),
+    Variable(
+        "otlp_timeout", _otlp("TIMEOUT"), parsing.seconds(0.001), 10.0, "seconds above 0", "Longest time for one OTLP export, in seconds."
+    ),
     Variable(
         "otlp_compression",
         _otlp("COMPRESSION"),
-        _choice("none", "gzip", "deflate"),
+        parsing.choice("none", "gzip", "deflate"),
         "none",
         "none, gzip or deflate",
         "Compression of OTLP requests.",
     ),
     Variable(
-        "otlp_certificate", _otlp("CERTIFICATE"), _existing_file, None, "the path of a file", "Certificate authority for OTLP over TLS."
+        "otlp_certificate",
+        _otlp("CERTIFICATE"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Certificate authority for OTLP over TLS.",
     ),
-    Variable("otlp_client_key", _otlp("CLIENT_KEY"), _existing_file, None, "the path of a file", "Client key for OTLP over mutual TLS."),
+    Variable(
+        "otlp_client_key", _otlp("CLIENT_KEY"), parsing.existing_file, None, "the path of a file", "Client key for OTLP over mutual TLS."
+    ),
     Variable(
         "otlp_client_certificate",
         _otlp("CLIENT_CERTIFICATE"),
-        _existing_file,
+        parsing.existing_file,
         None,
         "the path of a file",
         "Client certificate for OTLP over mutual TLS.",
@@ -369,7 +249,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "service_name",
         ("OTEL_SERVICE_NAME",),
-        _text,
+        parsing.stripped,
         None,
         "a name",
         "`service.name` of the resource.",
@@ -378,7 +258,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "resource_attributes",
         ("OTEL_RESOURCE_ATTRIBUTES",),
-        _pairs,
+        parsing.pairs,
         {},
         "key=value,key2=value2",
         "Further attributes of the resource.",
@@ -387,7 +267,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "sampler",
         ("OTEL_TRACES_SAMPLER",),
-        _choice(*_OTEL_SAMPLERS),
+        parsing.choice(*_OTEL_SAMPLERS),
         "parentbased_always_on",
         "one of " + ", ".join(_OTEL_SAMPLERS),
         "Which traces are recorded.",
@@ -395,7 +275,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "sampler_argument",
         ("OTEL_TRACES_SAMPLER_ARG",),
-        _number(0, 1),
+        parsing.number(0, 1),
         1.0,
         "a number from 0 to 1",
         "Share of traces for the traceidratio samplers.",
@@ -530,7 +410,8 @@ def read(
 def _resolve(variable: Variable, environment: Mapping[str, str], arguments: Mapping[str, Any]) -> tuple[Any, str, list[Problem]]:
     problems: list[Problem] = []
     given = arguments.get(variable.field)
-    candidates: list[tuple[str, Any]] = [] if given is None else [("argument", given)]
+    unset = given is None or (isinstance(given, str) and not given.strip())
+    candidates: list[tuple[str, Any]] = [] if unset else [("argument", given)]
     candidates += [(name, environment[name]) for name in variable.names if environment.get(name, "").strip()]
     for source, text in candidates:
         label = f"configure({variable.field})" if source == "argument" else source
@@ -538,7 +419,7 @@ def _resolve(variable: Variable, environment: Mapping[str, str], arguments: Mapp
             # A ready value is written out and read again, so that arguments meet the same checks as variables.
             value = variable.parse(text if isinstance(text, str) else _as_text(text))
         except (ValueError, TypeError, OverflowError):
-            shown = "…" if variable.secret else str(text)
+            shown = "…" if variable.secret else parsing.without_credentials(str(text))
             problems.append(Problem(label, shown, variable.accepted, _shown_default(variable)))
             return variable.default, "default", problems
         return value, source, problems
@@ -549,7 +430,7 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return ",".join(f"{key}={item}" for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
+        return ",".join(f"{quote(str(key))}={quote(str(item))}" for key, item in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list | tuple):
         return ",".join(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value)

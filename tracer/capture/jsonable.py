@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, cast
 
 import orjson
@@ -24,29 +25,33 @@ def to_json(value: object) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
     except Exception:
+        pass
+    try:
         return _slowly(value)
+    except Exception:
+        return b'"(a value that cannot be shown)"'
 
 
 def _plain(value: Any) -> Any:
-    """One step towards JSON for a value that orjson does not know."""
-    dump = getattr(value, "model_dump", None) or getattr(value, "to_json", None)
-    if callable(dump) and not isinstance(value, type):
-        try:
+    """One step towards JSON for a value that orjson does not know. Never raises, whatever the value's class does."""
+    try:
+        dump = None if isinstance(value, type) else getattr(value, "model_dump", None) or getattr(value, "to_json", None)
+        if callable(dump):
             return dump()
-        except Exception:
-            return _shown(value)
-    if isinstance(value, (set, frozenset)):
-        return list(cast("set[Any]", value))
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(bytes(value)).decode()
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
-    return _shown(value)
+        if isinstance(value, (set, frozenset)):
+            return list(cast("set[Any]", value))
+        if isinstance(value, bytes | bytearray):
+            return base64.b64encode(bytes(value)).decode()
+        if isinstance(value, Mapping):
+            return dict(cast("Mapping[Any, Any]", value))
+    except Exception:
+        pass  # It is shown as text instead.
+    return _shown(cast("object", value))
 
 
 def _shown(value: object) -> str:
     try:
-        return str(value)
+        return str.__str__(str(value))
     except Exception:
         return f"({type(value).__qualname__} that cannot be shown)"
 
@@ -55,27 +60,39 @@ _DEEPEST = 100
 
 
 def _slowly(value: object) -> bytes:
-    """The long way, for cycles, lone surrogates, huge integers and deep nesting."""
-    try:
-        return json.dumps(_reduced(value, 0, set()), ensure_ascii=False).encode("utf-8", "replace")
-    except Exception:
-        return b'"(a value that cannot be shown)"'
+    """The long way, for cycles, lone surrogates, huge integers, deep nesting and objects whose own methods raise."""
+    return json.dumps(_reduced(value, 0, set()), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _reduced(value: Any, depth: int, above: set[int]) -> Any:
-    if isinstance(value, bool | str) or value is None:
+    try:
+        return _reduced_one(value, depth, above)
+    except Exception:
+        return "(a value that cannot be shown)"
+
+
+def _reduced_one(value: Any, depth: int, above: set[int]) -> Any:
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**64 else str(value)
+        number = int.__int__(value)
+        return number if -(2**63) <= number < 2**64 else _shown(value)
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
+        number = float.__float__(value)
+        return number if isfinite(number) else None
     if id(value) in above:
         return "(a cycle)"
     if depth >= _DEEPEST:
         return "(nested too deeply)"
     inside = above | {id(value)}
     if isinstance(value, Mapping):
-        return {_shown(key): _reduced(item, depth + 1, inside) for key, item in cast("Mapping[Any, Any]", value).items()}
+        return {_key(key): _reduced(item, depth + 1, inside) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [_reduced(item, depth + 1, inside) for item in cast("list[Any]", value)]
     return _reduced(_plain(value), depth + 1, inside)
+
+
+def _key(key: object) -> str:
+    return str.__str__(key) if isinstance(key, str) else _shown(key)

@@ -19,8 +19,8 @@ from tracer.capture.kinds import class_of, is_async_client, is_azure, sdk_packag
 from tracer.capture.streams import tap_stream
 from tracer.capture.usage import ask_for_usage, refused_usage
 from tracer.capture.watch import Watch, active
-from tracer.runtime import open_call, recording, report_fault
-from tracer.scope import current, enter, leave, under
+from tracer.runtime import absorbed_call, open_call, recording, report_fault
+from tracer.scope import Scope, current, enter, leave, under
 
 _OPERATIONS = {
     "/chat/completions": (LLM, "chat"),
@@ -103,85 +103,96 @@ def _traced_copy(client: Any) -> Callable[..., Any]:
 
 
 def _traced_request(client: Any, instance_request: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A `request` for this one client."""
     bare = instance_request or types.MethodType(class_of(client).request, client)
-    traced = _async_request(client, bare) if is_async_client(class_of(client)) else _sync_request(client, bare)
-    hook = functools.wraps(bare)(traced)
+    if is_async_client(class_of(client)):
+
+        async def async_request(*args: Any, **kwargs: Any) -> Any:
+            return await async_call(client, bare, args, kwargs)
+
+        hook: Any = functools.wraps(bare)(async_request)
+    else:
+
+        def request(*args: Any, **kwargs: Any) -> Any:
+            return sync_call(client, bare, args, kwargs)
+
+        hook = functools.wraps(bare)(request)
     setattr(hook, _MARK, client)
     return hook
 
 
-def _sync_request(client: Any, bare: Callable[..., Any]) -> Callable[..., Any]:
-    def request(*args: Any, **kwargs: Any) -> Any:
-        scope = current()
-        begun = _begin(client, scope, args, kwargs) if recording(scope) else None
-        if begun is None:
-            return bare(*args, **kwargs)
-        watch, sent_args, sent_kwargs = begun
-        outer_watch = active.get()
-        active.set(watch)
-        enter(under(watch.call, scope))
-        try:
+def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """One request through `bare`, recorded if calls are recorded here."""
+    scope = current()
+    begun = _begin(client, scope, args, kwargs) if recording(scope) else None
+    if begun is None:
+        return bare(*args, **kwargs)
+    watch, tries = begun
+    outer = _enter(watch, scope)
+    try:
+        for sent_args, sent_kwargs in tries:
             try:
                 result = bare(*sent_args, **sent_kwargs)
             except BaseException as error:
-                if not refused_usage(watch.call, error):
-                    watch.fail(error)
+                if _gives_up(watch, error):
                     raise
             else:
                 return _after(watch, result)
-            # Once more without the option that was ours; outside of the handler, so that no context clings to what comes.
-            watch.call.asked_usage = False
-            try:
-                result = bare(*args, **kwargs)
-            except BaseException as error:
-                watch.fail(error)
-                raise
-            return _after(watch, result)
-        finally:
-            active.set(outer_watch)
-            leave(scope)
-
-    return request
+    finally:
+        active.set(outer)
+        leave(scope)
 
 
-def _async_request(client: Any, bare: Callable[..., Any]) -> Callable[..., Any]:
-    async def request(*args: Any, **kwargs: Any) -> Any:
-        scope = current()
-        begun = _begin(client, scope, args, kwargs) if recording(scope) else None
-        if begun is None:
-            return await bare(*args, **kwargs)
-        watch, sent_args, sent_kwargs = begun
-        outer_watch = active.get()
-        active.set(watch)
-        enter(under(watch.call, scope))
-        try:
+async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same for an async client."""
+    scope = current()
+    begun = _begin(client, scope, args, kwargs) if recording(scope) else None
+    if begun is None:
+        return await bare(*args, **kwargs)
+    watch, tries = begun
+    outer = _enter(watch, scope)
+    try:
+        for sent_args, sent_kwargs in tries:
             try:
                 result = await bare(*sent_args, **sent_kwargs)
             except BaseException as error:
-                if not refused_usage(watch.call, error):
-                    watch.fail(error)
+                if _gives_up(watch, error):
                     raise
             else:
                 return _after(watch, result)
-            watch.call.asked_usage = False
-            try:
-                result = await bare(*args, **kwargs)
-            except BaseException as error:
-                watch.fail(error)
-                raise
-            return _after(watch, result)
-        finally:
-            active.set(outer_watch)
-            leave(scope)
-
-    return request
+    finally:
+        active.set(outer)
+        leave(scope)
 
 
-_Begun = tuple[Watch, tuple[Any, ...], dict[str, Any]]
+def _enter(watch: Watch, scope: Scope) -> Watch | None:
+    """Make the call the one that HTTP requests belong to, and the parent of what happens inside; gives the earlier watch."""
+    outer = active.get()
+    active.set(watch)
+    enter(under(watch.call, scope))
+    return outer
 
 
-def _begin(client: Any, scope: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun | None:
-    """Open the call; gives back the arguments to send, which differ from the caller's only where usage is asked for."""
+def _gives_up(watch: Watch, error: BaseException) -> bool:
+    """End the call by `error`, unless the endpoint refused what we added: then it is tried once more as the caller asked.
+
+    The next try happens outside of the caller's exception handler, so that no context clings to what comes of it.
+    """
+    call = watch.call
+    if refused_usage(call, error):
+        call.asked_usage = False
+        return False
+    watch.fail(error)
+    return True
+
+
+_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+_Begun = tuple[Watch, tuple[_Arguments, ...]]
+
+
+def _begin(client: Any, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun | None:
+    """Open the call; gives back what to send: the caller's arguments, before them those that ask for usage where that is wanted."""
+    as_given = (args, kwargs)
     try:
         options: Any = kwargs["options"] if "options" in kwargs else args[1]
         call = _open(client, scope, options, bool(kwargs.get("stream")))
@@ -193,16 +204,16 @@ def _begin(client: Any, scope: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     try:
         body = ask_for_usage(call, options.json_data, getattr(options, "extra_json", None))
         if body is None:
-            return watch, args, kwargs
+            return watch, (as_given,)
         asking = _with_body(options, body)
         call.asked_usage = True
         if "options" in kwargs:
-            return watch, args, {**kwargs, "options": asking}
-        return watch, args[:1] + (asking,) + args[2:], kwargs
+            return watch, ((args, {**kwargs, "options": asking}), as_given)
+        return watch, ((args[:1] + (asking,) + args[2:], kwargs), as_given)
     except Exception as fault:
         if not report_fault("asking for usage", fault):
             raise
-        return watch, args, kwargs
+        return watch, (as_given,)
 
 
 def _with_body(options: Any, body: dict[str, Any]) -> Any:
@@ -212,12 +223,12 @@ def _with_body(options: Any, body: dict[str, Any]) -> Any:
     return copied
 
 
-def _open(client: Any, scope: Any, options: Any, stream: bool) -> Call:
+def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     path = str(options.url).partition("?")[0]
     method = str(options.method).upper()
     body = options.json_data
     kind, operation = _OPERATIONS.get(path, (REQUEST, "")) if method == "POST" else (REQUEST, "")
-    call = open_call(kind, scope)
+    call = _serve_above(scope, kind) or open_call(kind, scope)
     call.method = method
     call.path = path
     call.operation = operation
@@ -234,6 +245,16 @@ def _open(client: Any, scope: Any, options: Any, stream: bool) -> Call:
         model = cast("dict[str, Any]", body).get("model")
         call.model = model if isinstance(model, str) else None
     return call
+
+
+def _serve_above(scope: Scope, kind: str) -> Call | None:
+    """A model call of the layer above (LangChain's model over this client) that waits for its client call takes this one in."""
+    if not scope.absorbers or kind != LLM:
+        return None
+    try:
+        return absorbed_call(scope.absorbers.pop(0), kind)
+    except IndexError:
+        return None
 
 
 def _after(watch: Watch, result: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar, cast
 
 from tracer.call import Call
@@ -138,74 +139,96 @@ def _generator_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..
         outer = current()
         call = begin(args, kwargs, outer)
         if call is None:
-            return (yield from function(*args, **kwargs))
+            bare: Generator[Any, Any, Any] = function(*args, **kwargs)
+            return (yield from bare)
         inside = under(call, outer)
         collected = _Collected(call)
-        inner = function(*args, **kwargs)
+        inner: Any = None
         sent: Any = None
         thrown: BaseException | None = None
-        while True:
-            # The scope is set for this step only: the consumer must not find it between two items.
-            earlier = enter(inside)
-            try:
-                item = inner.send(sent) if thrown is None else inner.throw(thrown)
-            except StopIteration as stop:
-                collected.end(None)
-                return stop.value
-            except BaseException as error:
-                collected.end(error)
-                raise
-            finally:
-                leave(earlier)
-            collected.add(item)
-            sent, thrown = None, None
-            try:
-                sent = yield item
-            except GeneratorExit as error:
-                inner.close()
-                collected.end(error)
-                raise
-            except BaseException as error:
-                thrown = error
+        try:
+            while True:
+                # The scope is set for this step only: the consumer must not find it between two items.
+                earlier = enter(inside)
+                try:
+                    inner = function(*args, **kwargs) if inner is None else inner
+                    item = inner.send(sent) if thrown is None else inner.throw(thrown)
+                except StopIteration as stop:
+                    collected.end(_closing(thrown))
+                    return stop.value
+                except BaseException as error:
+                    collected.end(error)
+                    raise
+                finally:
+                    leave(earlier)
+                collected.add(item)
+                sent, thrown = None, None
+                try:
+                    sent = yield item
+                except BaseException as error:  # GeneratorExit too: the function itself decides what closing it means.
+                    thrown = error
+        finally:
+            thrown = None  # Its traceback holds this frame.
 
     return wrapper
+
+
+def _closing(thrown: BaseException | None) -> GeneratorExit | None:
+    """What a generator ended by that returned: nothing, or being closed before its end."""
+    return thrown if isinstance(thrown, GeneratorExit) else None
 
 
 def _async_generator_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         outer = current()
         call = begin(args, kwargs, outer)
-        inner = function(*args, **kwargs)
         inside = under(call, outer) if call is not None else None
         collected = _Collected(call) if call is not None else None
+        inner: Any = None
         sent: Any = None
         thrown: BaseException | None = None
-        while True:
-            earlier = enter(inside) if inside is not None else None
-            try:
-                item = await (inner.asend(sent) if thrown is None else inner.athrow(thrown))
-            except StopAsyncIteration:
+        try:
+            while True:
+                earlier = enter(inside) if inside is not None else None
+                try:
+                    if inner is None:
+                        inner = function(*args, **kwargs)
+                        step = _unhooked(inner)
+                    else:
+                        step = inner.asend(sent) if thrown is None else inner.athrow(thrown)
+                    item = await step
+                except StopAsyncIteration:
+                    if collected is not None:
+                        collected.end(_closing(thrown))
+                    return
+                except BaseException as error:
+                    if collected is not None:
+                        collected.end(error)
+                    raise
+                finally:
+                    if earlier is not None:
+                        leave(earlier)
                 if collected is not None:
-                    collected.end(None)
-                return
-            except BaseException as error:
-                if collected is not None:
-                    collected.end(error)
-                raise
-            finally:
-                if earlier is not None:
-                    leave(earlier)
-            if collected is not None:
-                collected.add(item)
-            sent, thrown = None, None
-            try:
-                sent = yield item
-            except GeneratorExit as error:
-                await inner.aclose()
-                if collected is not None:
-                    collected.end(error)
-                raise
-            except BaseException as error:
-                thrown = error
+                    collected.add(item)
+                sent, thrown = None, None
+                try:
+                    sent = yield item
+                except BaseException as error:
+                    thrown = error
+        finally:
+            thrown = None
 
     return wrapper
+
+
+def _unhooked(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """The first step of an async generator that only its shell closes.
+
+    An event loop closes every generator it has met, at its end all at once: with both known to it, one would find the other running.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

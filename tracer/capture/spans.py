@@ -16,10 +16,44 @@ from tracer.scope import Scope, current, enter, extended, leave, under
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Trace:
-    """What `trace` gives back: a context manager (sync and async) and a decorator."""
+class _Entered:
+    """The entries of one context manager that were not left yet: the scope set, the earlier one, and the call opened.
 
-    __slots__ = ("_call", "_earlier", "_inputs", "_kind", "_metadata", "_name", "_tags")
+    Threads and tasks may share a context manager. Whoever leaves finds its own entry by the scope it is in.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        # Keyed by the entry's identity, so that threads take out exactly their own in one step.
+        self._entries: dict[int, tuple[Scope, Scope, Call | None]] = {}
+
+    def enter(self, scope: Scope, call: Call | None = None) -> None:
+        """Make `scope` the current one until `leave`."""
+        entry = (scope, enter(scope), call)
+        self._entries[id(entry)] = entry
+
+    def leave(self) -> Call | None:
+        """Set the earlier scope again; gives the call that was opened with the entry."""
+        here = current()
+        entries = list(self._entries.values())
+        for entry in reversed(entries):
+            if entry[0] is here:
+                leave(entry[1])
+                break
+        else:
+            # Left elsewhere than entered, such as a generator that is finalized in another thread: the scope there is not ours.
+            if not entries:
+                return None
+            entry = entries[-1]
+        self._entries.pop(id(entry), None)
+        return entry[2]
+
+
+class Trace:
+    """What `trace` gives back: a context manager (sync and async, can be entered more than once, in threads too) and a decorator."""
+
+    __slots__ = ("_entered", "_inputs", "_kind", "_metadata", "_name", "_tags")
 
     def __init__(self, name: str | None, kind: str, inputs: object, tags: tuple[str, ...], metadata: Mapping[str, object] | None) -> None:
         self._name = name
@@ -27,30 +61,21 @@ class Trace:
         self._inputs = inputs
         self._tags = tags
         self._metadata = dict(metadata) if metadata else None
-        self._call: Call | None = None
-        self._earlier: Scope | None = None
+        self._entered = _Entered()
 
     def __enter__(self) -> Run:
         ready()
         scope = current()
-        if not recording(scope):
-            return Run(None)
-        call = self._call = self._open(scope)
-        if call is None:
-            return Run(None)
-        if self._inputs is not None:
+        call = self._open(scope) if recording(scope) else None
+        if call is not None and self._inputs is not None:
             Run(call).set_input(self._inputs)
-        self._earlier = enter(under(call, scope))
+        self._entered.enter(scope if call is None else under(call, scope), call)
         return Run(call)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        call = self._call
-        if call is None:
-            return
-        if self._earlier is not None:
-            leave(self._earlier)
-        self._call = self._earlier = None
-        end_span(call, error)
+        call = self._entered.leave()
+        if call is not None:
+            end_span(call, error)
 
     async def __aenter__(self) -> Run:
         return self.__enter__()
@@ -121,9 +146,9 @@ def trace(
 
 
 class Context:
-    """What `context` gives back: a context manager, sync and async, that can be entered more than once."""
+    """What `context` gives back: a context manager, sync and async, that can be entered more than once, in threads too."""
 
-    __slots__ = ("_earlier", "_enabled", "_metadata", "_session", "_tags", "_user")
+    __slots__ = ("_enabled", "_entered", "_metadata", "_session", "_tags", "_user")
 
     def __init__(
         self, session: str | None, user: str | None, tags: tuple[str, ...], metadata: dict[str, object] | None, enabled: bool | None
@@ -133,16 +158,15 @@ class Context:
         self._tags = tags
         self._metadata = metadata
         self._enabled = enabled
-        self._earlier: list[Scope] = []
+        self._entered = _Entered()
 
     def __enter__(self) -> None:
         carry_scope_into_threads()
         scope = extended(current(), session=self._session, user=self._user, tags=self._tags, metadata=self._metadata, enabled=self._enabled)
-        self._earlier.append(enter(scope))
+        self._entered.enter(scope)
 
     def __exit__(self, *details: object) -> None:
-        if self._earlier:
-            leave(self._earlier.pop())
+        self._entered.leave()
 
     async def __aenter__(self) -> None:
         self.__enter__()

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from tracer.chat.answers import JsonObject, plain, read
 from tracer.chat.convert import from_openai
-from tracer.chat.messages import MESSAGE_TYPES, BaseMessage, HumanMessage
+from tracer.chat.messages import FIELD_NAMES, MESSAGE_TYPES, BaseMessage, HumanMessage
 
 _CHUNK_TYPES = {
     f"{name}MessageChunk": kind
@@ -100,18 +100,18 @@ def _by_type(kind: str, source: Any) -> BaseMessage:
     """A message from something that has the fields of one, under their LangChain names."""
     made = MESSAGE_TYPES[kind]
     values: JsonObject = {}
-    for name in made.__dataclass_fields__:
+    for name in FIELD_NAMES[kind]:
         value = read(source, name)
         if value is not None:
-            values[name] = _copied(value)
+            values[name] = copied(value)
     values.setdefault("content", "")
     return made(**values)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Containers are copied: what the caller changes later in its message must not change ours."""
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in cast("JsonObject", value).items()}
+        return {key: copied(item) for key, item in cast("JsonObject", value).items()}
     if isinstance(value, list):
-        return [_copied(item) for item in cast("list[Any]", value)]
+        return [copied(item) for item in cast("list[Any]", value)]
     return value

@@ -263,3 +263,6 @@ MESSAGE_TYPES: dict[str, type[BaseMessage]] = {
     kind.type: kind for kind in (AIMessage, HumanMessage, SystemMessage, FunctionMessage, ToolMessage, ChatMessage, AIMessageChunk)
 }
 """The class for each value of `type`."""
+
+FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(item.name for item in fields(made)) for kind, made in MESSAGE_TYPES.items()}
+"""The fields of a message for each value of `type`."""

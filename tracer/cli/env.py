@@ -13,6 +13,7 @@ from rich.text import Text
 from tracer import settings
 from tracer.cli.output import console
 from tracer.export.wording import printable
+from tracer.pipeline.destinations import wanted
 
 DESCRIPTION = "Show every setting: value, where it comes from, what it does. Keys and passwords are masked."
 
@@ -28,8 +29,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
     """Carry out the command; gives the exit status."""
-    _, problems, origins = settings.read()
+    found, problems, origins = settings.read()
     output = console()
+    output.print(Text(_summary(found), style="bold"))
     by_variable = {problem.variable: problem for problem in problems}
     for origin in origins:
         _print_setting(output, origin, [by_variable[name] for name in origin.variable.names if name in by_variable])
@@ -38,10 +40,19 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
     return 0
 
 
+def _summary(found: settings.Settings) -> str:
+    places = wanted(found)
+    if found.forbidden:
+        return "Tracing is ruled out: nothing is recorded, and wrap returns its argument."
+    return f"Records go to: {', '.join(places)}." if places else "Tracing is off: no destination is set."
+
+
 def _print_setting(output: Console, origin: settings.Origin, problems: list[settings.Problem]) -> None:
     variable = origin.variable
     source = origin.source if origin.source == "default" else f"from {origin.source}"
-    output.print(Text.assemble((variable.names[0], "bold"), " = ", (shown(origin), "green" if origin.source != "default" else ""), f"  ({source})"))
+    output.print(
+        Text.assemble((variable.names[0], "bold"), " = ", (shown(origin), "green" if origin.source != "default" else ""), f"  ({source})")
+    )
     if len(variable.names) > 1:
         output.print(Text(f"    also: {', '.join(variable.names[1:])}", style="dim"))
     output.print(Text(f"    {variable.meaning}"))

@@ -27,7 +27,11 @@ Exit status: 0, or 1 when there is no store or no such trace, or 2 for a wrong c
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "show", help="show traces of the local store", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        "show",
+        help="show traces of the local store",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("id", nargs="?", help="trace id, run id or span id, or its beginning")

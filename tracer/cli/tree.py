@@ -14,7 +14,7 @@ from tracer.cli.forest import Node, Totals, forest, totals
 from tracer.cli.output import facts
 from tracer.export import names
 from tracer.export.wording import duration, money, one_line, printable, tokens
-from tracer.store.reader import Trace, attributes_of
+from tracer.store.reader import Trace, attributes_of, tags_of
 from tracer.store.rows import ATTEMPT, SpanRow
 
 _STYLES = {FAILED: "red", COMPLETED: "green"}
@@ -24,11 +24,12 @@ _ERROR_LENGTH = 120
 
 def print_trace(console: Console, trace: Trace, *, content: bool = False) -> None:
     """Print one trace: a line about all of it, and the tree of its spans below."""
-    tree = Tree(_heading(trace), guide_style="dim")
+    shared = _shared_tags(trace)
+    tree = Tree(_heading(trace, shared), guide_style="dim")
     waiting = [(tree, node) for node in reversed(forest(trace))]
     while waiting:
         branch, node = waiting.pop()
-        inner = branch.add(_label(node))
+        inner = branch.add(_label(node, shared))
         if content:
             for label, text in content_lines(attributes_of(node.row)):
                 inner.add(Text.assemble((f"{label}: ", "cyan"), (text, "")))
@@ -48,27 +49,36 @@ def sums_text(sums: Totals) -> list[tuple[str, str]]:
     ]
 
 
-def _heading(trace: Trace) -> Text:
+def _heading(trace: Trace, shared_tags: list[str]) -> Text:
     began = datetime.fromtimestamp(trace.start_ns / 1e9, tz=timezone.utc).astimezone()
     taken = duration((trace.end_ns - trace.start_ns) / 1e9)
     return Text.assemble(
         ("trace ", "bold"),
         (trace.trace_id, "bold"),
         "  ",
-        facts((f"{began:%Y-%m-%d %H:%M:%S}", ""), (taken, ""), *sums_text(totals(trace)), (_belongs(trace), "cyan")),
+        facts((f"{began:%Y-%m-%d %H:%M:%S}", ""), (taken, ""), (_belongs(trace, shared_tags), "cyan")),
+        "\n",
+        facts(*sums_text(totals(trace))),
     )
 
 
-def _belongs(trace: Trace) -> str:
-    """Session and user, where all spans agree on them."""
+def _shared_tags(trace: Trace) -> list[str]:
+    """Tags that every span has, in their order; they are said once, in the heading."""
+    of_spans = [tags_of(row) for row in trace.spans if row.kind != ATTEMPT]
+    return [tag for tag in (of_spans[0] if of_spans else []) if all(tag in tags for tags in of_spans)]
+
+
+def _belongs(trace: Trace, shared_tags: list[str]) -> str:
+    """Session and user where all spans agree on them, and the tags that all have."""
     sessions = {row.session for row in trace.spans if row.kind != ATTEMPT}
     users = {row.user for row in trace.spans if row.kind != ATTEMPT}
     session = sessions.pop() if len(sessions) == 1 else None
     user = users.pop() if len(users) == 1 else None
-    return printable(" · ".join(text for text in (f"session {session}" if session else "", f"user {user}" if user else "") if text))
+    words = (f"session {session}" if session else "", f"user {user}" if user else "", ", ".join(shared_tags))
+    return printable(" · ".join(word for word in words if word))
 
 
-def _label(node: Node) -> Text:
+def _label(node: Node, shared_tags: list[str]) -> Text:
     row = node.row
     if row.kind == ATTEMPT:
         return _attempt(row)
@@ -83,7 +93,7 @@ def _label(node: Node) -> Text:
             (money(row.cost, row.currency) if row.cost is not None else "", ""),
             (f"first chunk {duration(first)}" if first is not None else "", ""),
             (_ending(row, attributes.get(names.STREAM_CHUNKS)), _STYLES.get(row.outcome, _OTHER_ENDING)),
-            (printable(", ".join(str(tag) for tag in attributes.get(names.TAGS, []))), "cyan"),
+            (printable(", ".join(tag for tag in tags_of(row) if tag not in shared_tags)), "cyan"),
             ("parent not recorded" if node.orphan else "", "dim"),
         ),
     )

@@ -14,7 +14,7 @@ from tracer.export.notices import Notices, logger, quiet, silence_exporters
 from tracer.export.readable import readable_spans
 from tracer.export.span import SpanData
 from tracer.export.spans import spans_of
-from tracer.export.wire import Reply, recording_session, settle_certificates
+from tracer.export.wire import Reply, recording_session
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
@@ -120,10 +120,16 @@ class OtlpDestination:
     def _send(self, exporter: OTLPSpanExporter, spans: list[ReadableSpan], records: int, delivery: Delivery) -> None:
         reply = self._reply
         reply.clear()
-        with _uninstrumented():
-            result = exporter.export(spans)
+        try:
+            with _uninstrumented():
+                accepted = exporter.export(spans).name == "SUCCESS"
+        except Exception as error:
+            # Versions up to 1.32 raise where newer ones answer failure.
+            accepted = False
+            if reply.error is None:
+                reply.failed(error)
         # The exporter takes a redirect for success.
-        if result.name == "SUCCESS" and (reply.status is None or reply.status < 300):
+        if accepted and (reply.status is None or reply.status < 300):
             rejected = min(reply.rejected, records)
             delivery.exported += records - rejected
             if rejected:
@@ -194,9 +200,9 @@ def _exporter(settings: Settings, endpoint: str, reply: Reply) -> OTLPSpanExport
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
+    session = recording_session(reply, settings)
     silence_exporters()
-    session = recording_session(reply)
-    exporter = OTLPSpanExporter(
+    return OTLPSpanExporter(
         endpoint=endpoint,
         certificate_file=settings.otlp_certificate,
         client_key_file=settings.otlp_client_key,
@@ -206,8 +212,6 @@ def _exporter(settings: Settings, endpoint: str, reply: Reply) -> OTLPSpanExport
         compression=Compression(settings.otlp_compression),
         session=session,
     )
-    settle_certificates(session, settings)
-    return exporter
 
 
 @contextmanager
@@ -216,7 +220,7 @@ def _uninstrumented() -> Generator[None, None, None]:
     from opentelemetry import context
 
     key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-    token = context.attach(context.set_value(key, True))  # noqa: FBT003
+    token = context.attach(context.set_value(key, True))
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import orjson
 
+from tracer.export.names import INPUT_MESSAGES, OUTPUT_MESSAGES
 from tracer.export.texts import gap, shorten_text
 from tracer.export.values import json_bytes
 
@@ -114,7 +115,7 @@ def _size(sections: Mapping[str, bytes]) -> int:
 
 def _fit_texts(values: Mapping[str, Any], limit: int) -> dict[str, bytes] | None:
     """Shorten the longest texts, all to the same length, until everything fits."""
-    lengths = [_bytes_of(text) for text in _texts(values)]
+    lengths = [len(json_bytes(text)) - 2 for text in _texts(values)]
     structure = _size(_encoded(values)) - sum(lengths)
     level = _level(lengths, limit - structure)
     while level >= LEAST_TEXT:
@@ -122,7 +123,7 @@ def _fit_texts(values: Mapping[str, Any], limit: int) -> dict[str, bytes] | None
         size = _size(sections)
         if size <= limit:
             return sections
-        # Escapes make JSON longer than its texts: what was kept is scaled down to what it really took.
+        # Escapes make JSON longer than its texts, and the cut may have kept more of them: scale down to what it really took.
         level = min(level - 1, int(level * 0.95 * limit / size))
     return None
 
@@ -143,9 +144,9 @@ def _fit_lists(values: Mapping[str, Any], limit: int) -> dict[str, bytes] | None
     entries = max((_longest(value) for value in values.values()), default=0)
     while entries > 2:
         entries //= 2
-        values = {name: _with_entries(value, max(entries, 2)) for name, value in values.items()}
-        encoded = _encoded(values)
-        sections = encoded if _size(encoded) <= limit else _fit_texts(values, limit)
+        fewer = {name: _with_entries(value, max(entries, 2)) for name, value in values.items()}
+        encoded = _encoded(fewer)
+        sections = encoded if _size(encoded) <= limit else _fit_texts(fewer, limit)
         if sections:
             return sections
     return None
@@ -155,11 +156,16 @@ def _left_out(sections: Mapping[str, bytes], limit: int) -> dict[str, bytes]:
     """A note in place of each section, as far as there is room for notes."""
     result: dict[str, bytes] = {}
     for name, data in sections.items():
-        part = {"type": "text", "content": gap(len(data)).strip()}
-        note = orjson.dumps([{"role": "tracer", "parts": [part], "finish_reason": "error"}] if name.endswith("messages") else [part])
-        if len(note) <= limit and len(note) < len(data):
-            result[name] = note
-            limit -= len(note)
+        note: Any = {"type": "text", "content": gap(len(data)).strip()}
+        if name in (INPUT_MESSAGES, OUTPUT_MESSAGES):
+            note = {"role": "tracer", "parts": [note]}
+        if name == OUTPUT_MESSAGES:
+            # Some readers drop an output message without a reason; which one it was is lost with the rest.
+            note["finish_reason"] = "unknown"
+        encoded = orjson.dumps([note])
+        if len(encoded) <= min(limit, len(data)):
+            result[name] = encoded
+            limit -= len(encoded)
     return result
 
 
@@ -175,10 +181,6 @@ def _texts(value: Any) -> Iterator[str]:
             stack.extend(entries.values())
         elif isinstance(item, list):
             stack.extend(cast("list[Any]", item))
-
-
-def _bytes_of(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _with_texts(value: Any, level: int) -> Any:

@@ -34,8 +34,10 @@ def shorten_text(text: str, limit: int) -> str:
     room = limit - len(gap(len(data)).encode())
     if room <= 0:
         return data[: max(limit, 0)].decode("utf-8", "ignore")
-    head, tail = data[: room - room // 2], data[len(data) - room // 2 :]
-    return head.decode("utf-8", "ignore") + gap(len(data) - len(head) - len(tail)) + tail.decode("utf-8", "ignore")
+    # A character that the cut would split goes with what is left out.
+    head = data[: room - room // 2].decode("utf-8", "ignore")
+    tail = data[len(data) - room // 2 :].decode("utf-8", "ignore")
+    return head + gap(len(data) - len(head.encode()) - len(tail.encode())) + tail
 
 
 def gap(count: int) -> str:

@@ -47,13 +47,13 @@ def attribute_value(value: object) -> AttributeValue | None:
     >>> attribute_value({"a": 1}), attribute_value([1, 2.5]), attribute_value("")
     ('{"a":1}', [1.0, 2.5], None)
     """
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, str):
         return _short(value) or None
     if isinstance(value, int):
         return int(value) if value in _INT64 else str(value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return _attribute_list(list(cast("list[object]", value)))
     if isinstance(value, Mapping):
         return _short(json_text(cast("object", value))) if value else None

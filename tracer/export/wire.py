@@ -86,17 +86,24 @@ class Reply:
         self.explanation = shorten_text(partial.error_message, _EXPLANATION)
 
 
-def recording_session(reply: Reply) -> requests.Session:
-    """A session that writes every answer or exception into `reply`."""
+def recording_session(reply: Reply, settings: Settings) -> requests.Session:
+    """A session that writes every answer or exception into `reply`, and takes its certificates from the settings alone."""
     # The one place in this file where requests is imported; the official exporter depends on it.
     import requests
 
+    certificate, key = settings.otlp_client_certificate, settings.otlp_client_key
+    fixed: dict[str, Any] = {
+        # The exporter falls back to the environment, whose values may be bad.
+        "verify": settings.otlp_certificate or True,
+        "cert": (certificate, key) if certificate and key else certificate,
+        # A redirected POST arrives as a GET without its body: a redirect is a refusal.
+        "allow_redirects": False,
+    }
+
     class RecordingSession(requests.Session):
         def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
-            # A redirected POST arrives as a GET without its body: a redirect is a refusal.
-            options["allow_redirects"] = False
             try:
-                response = super().request(method, url, *args, **options)
+                response = super().request(method, url, *args, **{**options, **fixed})
             except Exception as error:
                 reply.failed(error)
                 raise
@@ -104,13 +111,6 @@ def recording_session(reply: Reply) -> requests.Session:
             return response
 
     return RecordingSession()
-
-
-def settle_certificates(session: requests.Session, settings: Settings) -> None:
-    """Set the settings' certificates. To be called after the exporter was made: it falls back to the environment, which may be bad."""
-    session.verify = settings.otlp_certificate or True
-    certificate, key = settings.otlp_client_certificate, settings.otlp_client_key
-    session.cert = (certificate, key) if certificate and key else certificate
 
 
 def describe(error: BaseException) -> str:

@@ -12,9 +12,11 @@ _CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if ch
 def duration(seconds: float) -> str:
     """A time in three figures.
 
-    >>> duration(0.0123), duration(1.5), duration(75)
-    ('12.3 ms', '1.50 s', '1 min 15 s')
+    >>> duration(0.00002), duration(0.0123), duration(1.5), duration(75)
+    ('20 µs', '12.3 ms', '1.50 s', '1 min 15 s')
     """
+    if seconds < 0.0000995:
+        return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.9995:
         milliseconds = seconds * 1000
         return f"{milliseconds:.0f} ms" if milliseconds >= 99.95 else f"{milliseconds:.1f} ms"
@@ -39,13 +41,15 @@ def tokens(input_tokens: int | None, output_tokens: int | None) -> str:
 def money(total: float, currency: str | None = "USD") -> str:
     """An amount with at least two figures that are not zero.
 
-    >>> money(0.0001234), money(1.5), money(0.25, "EUR")
-    ('$0.00012', '$1.50', '0.25 EUR')
+    >>> money(0.0001234), money(0.00000008), money(1.5), money(0.25, "EUR")
+    ('$0.00012', '$0.00000008', '$1.50', '0.25 EUR')
     """
     places = 2
     while places < 12 and 0 < abs(total) < 10 ** (1 - places):
         places += 1
     amount = f"{total:,.{places}f}"
+    if places > 2:
+        amount = amount.rstrip("0")
     return f"${amount}" if currency in ("USD", None) else f"{amount} {currency}"
 
 

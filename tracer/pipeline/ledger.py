@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Account:
-    """Counts of records for one destination. Only the worker writes here."""
+    """Counts of records for one destination."""
 
     exported: int = 0
     dropped: dict[str, int] = field(default_factory=dict[str, int])
@@ -18,6 +18,6 @@ class Account:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     @property
-    def dropped_count(self) -> int:
-        """All records that will not arrive."""
-        return sum(self.dropped.values())
+    def settled(self) -> int:
+        """Records whose fate is known."""
+        return self.exported + sum(self.dropped.values())

@@ -13,10 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tracer.call import UNFINISHED, Call
 from tracer.cost import Prices
 from tracer.export.destination import Destination
+from tracer.pipeline.destinations import wanted
 from tracer.pipeline.ledger import Account
 from tracer.reading import read_call
 from tracer.reading.record import Record
@@ -47,37 +49,38 @@ class Pipeline:
         self._settings = settings
         self._make_destinations = make_destinations
         self._reset()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
 
     def _reset(self) -> None:
         self._queue: deque[Call | _Marker] = deque()
         self._limit = self._settings.queue_records
         self._overflow = itertools.count()
+        self._late = itertools.count()
         self._lifecycle = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._over = False
         self._pid = os.getpid()
-        self.destinations: list[Destination] = []
-        self.accounts: dict[str, Account] = {}
-        self.sampled_out = 0
-        self.in_hand = 0
+        self._destinations: list[Destination] = []
+        # The books. The worker and whoever reads them take the lock; callers and finalizers never do.
+        self._books = threading.RLock()
+        self._accounts = {name: Account() for name in wanted(self._settings)}
+        self._sampled_out = 0
+        self._taken = 0
 
-    def _after_fork(self) -> None:
-        # What was open or queued at the fork is the parent's to send; its thread does not exist here.
-        if runtime.pipeline is not self:
-            return
-        runtime.open_calls.clear()
-        runtime.started = itertools.count()
-        runtime.running = False
+    def after_fork(self) -> None:
+        """Start clean in a forked child: what was queued is the parent's to send, and its thread does not exist here."""
+        # Destroying what the parent made could end connections and locks that it still uses.
+        self._of_parent = self._destinations
         self._reset()
 
     # The caller's side.
 
     def submit(self, call: Call) -> None:
         """Take a finished call. Safe in finalizers."""
-        if len(self._queue) >= self._limit:
+        if self._over:
+            next(self._late)
+        elif len(self._queue) >= self._limit:
             next(self._overflow)
         else:
             self._queue.append(call)
@@ -98,6 +101,8 @@ class Pipeline:
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything finished so far was handed to its destinations; False when `timeout` (seconds) went by first."""
+        if self._over:
+            return True
         if self._thread is None:
             if not self._queue:
                 return True
@@ -105,7 +110,7 @@ class Pipeline:
         marker = _Marker()
         self._queue.append(marker)
         self._wake.set()
-        return marker.reached.wait(timeout)
+        return marker.reached.wait(min(timeout, threading.TIMEOUT_MAX))
 
     def shutdown(self, timeout: float) -> bool:
         """Flush and close the destinations, all within `timeout` seconds; what is then left is counted as dropped."""
@@ -117,19 +122,32 @@ class Pipeline:
         self._closing = True
         # Closing goes on in the worker; a destination that hangs is told to give up a little before the deadline.
         done = self.flush(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
-        for destination in self.destinations:
+        for destination in self._destinations:
             try:
                 destination.close(max(0.0, deadline - time.monotonic()))
             except Exception as fault:
                 report_fault(f"closing {destination.name}", fault)
+        lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
-        if not done:
-            lost = self.queued
-            for account in self.accounts.values():
-                account.drop("exit", lost)
-            if lost:
-                logger.warning("tracer: %d records could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)", lost)
+        if lost and not done:
+            logger.warning("tracer: %d records could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)", lost)
         return done
+
+    def _close_books(self, reason: str) -> int:
+        """Count what was not delivered as dropped; nothing is taken or counted after this. Gives the most that a destination lost."""
+        with self._books:
+            self._over = True
+            left = [item for item in tuple(self._queue) if isinstance(item, Call)]
+            self._queue.clear()
+            sampled = sum(call.sampled for call in left)
+            self._sampled_out += len(left) - sampled
+            self._taken += sampled
+            lost = 0
+            for account in self._accounts.values():
+                missing = self._taken - account.settled
+                account.drop(reason, missing)
+                lost = max(lost, missing)
+            return lost
 
     def _drain_here(self) -> bool:
         """Deliver without a thread: at interpreter exit none can be started any more."""
@@ -137,15 +155,25 @@ class Pipeline:
             self._deliver_next_batch()
         return True
 
-    @property
-    def queued(self) -> int:
-        """Finished calls that are not yet delivered."""
-        return sum(1 for item in tuple(self._queue) if isinstance(item, Call)) + self.in_hand
-
-    @property
-    def overflowed(self) -> int:
-        """Calls that found the queue full."""
-        return int(repr(self._overflow)[6:-1])
+    def balance(self) -> tuple[int, dict[str, dict[str, Any]]]:
+        """The number of finished calls that some destination still waits for, and the account of each destination."""
+        with self._books:
+            waiting = sum(1 for item in tuple(self._queue) if isinstance(item, Call))
+            overflow, late = int(repr(self._overflow)[6:-1]), int(repr(self._late)[6:-1])
+            accounts: dict[str, dict[str, Any]] = {}
+            for name, account in self._accounts.items():
+                dropped = dict(account.dropped)
+                if overflow:
+                    dropped["queue full"] = overflow
+                if late:
+                    dropped["shut down"] = dropped.get("shut down", 0) + late
+                accounts[name] = {
+                    "exported": account.exported,
+                    "sampled_out": self._sampled_out,
+                    "dropped": dropped,
+                    "queued": waiting + self._taken - account.settled,
+                }
+        return max((account["queued"] for account in accounts.values()), default=waiting), accounts
 
     # The worker's side.
 
@@ -155,8 +183,10 @@ class Pipeline:
             try:
                 busy = self._deliver_next_batch()
             except Exception as fault:
-                busy = True
+                busy = False  # What fails again and again must not keep a processor busy.
                 report_fault("the worker", fault)
+            if self._over:
+                return
             if busy:
                 quiet = 0
                 continue
@@ -170,36 +200,40 @@ class Pipeline:
         """Take what is queued, up to a batch or a marker; False when there was nothing."""
         if not self._queue:
             return False
-        if not self.destinations:
+        if not self._destinations:
             self._prepare()
         records: list[Record] = []
         marker: _Marker | None = None
         while self._queue and len(records) < BATCH_RECORDS:
-            self.in_hand += 1
-            item = self._queue.popleft()
+            item = self._take()
             if isinstance(item, _Marker):
-                self.in_hand -= 1
                 marker = item
                 break
-            if item.sampled:
+            if item is not None and item.sampled:
                 records.append(self._read(item))
-            else:
-                self.in_hand -= 1
-                self.sampled_out += 1
             time.sleep(0)  # Give the interpreter lock to the application after each record.
         self._export(records)
-        self.in_hand -= len(records)
         if marker is not None:
             marker.reached.set()
         return True
 
+    def _take(self) -> Call | _Marker | None:
+        with self._books:
+            if not self._queue:
+                return None
+            item = self._queue.popleft()
+            if isinstance(item, Call):
+                if item.sampled:
+                    self._taken += 1
+                else:
+                    self._sampled_out += 1
+            return item
+
     def _prepare(self) -> None:
-        self.destinations = self._make_destinations(self._settings)
-        for destination in self.destinations:
-            self.accounts.setdefault(destination.name, Account())
         self._prices = Prices(self._settings.prices)
         if self._prices.problem:
             logger.warning("tracer: %s", self._prices.problem)
+        self._destinations = self._make_destinations(self._settings)
 
     def _read(self, call: Call) -> Record:
         try:
@@ -216,17 +250,20 @@ class Pipeline:
     def _export(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        for destination in self.destinations:
-            account = self.accounts[destination.name]
+        for destination in self._destinations:
+            exported, dropped = 0, {"error": len(records)}
             try:
                 delivery = destination.export(records)
+                exported, dropped = delivery.exported, delivery.dropped
             except Exception as fault:
                 report_fault(f"exporting to {destination.name}", fault)
-                account.drop("error", len(records))
-                continue
-            account.exported += delivery.exported
-            for reason, count in delivery.dropped.items():
-                account.drop(reason, count)
+            with self._books:
+                if self._over:
+                    return  # They were counted as dropped already.
+                account = self._accounts.setdefault(destination.name, Account())
+                account.exported += exported
+                for reason, count in dropped.items():
+                    account.drop(reason, count)
 
 
 def _learn(record: Record) -> None:
@@ -237,6 +274,20 @@ def _learn(record: Record) -> None:
     options = (generation.request or {}).get("stream_options")
     if not (isinstance(options, dict) and "include_usage" in options):
         runtime.usage_unasked.add(call.endpoint)
+
+
+def _after_fork() -> None:
+    """In a forked child: what was open at the fork is the parent's too."""
+    pipeline = runtime.pipeline
+    if isinstance(pipeline, Pipeline):
+        runtime.open_calls.clear()
+        runtime.started = itertools.count()
+        runtime.running = False
+        pipeline.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def finish_open_calls() -> int:

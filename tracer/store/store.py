@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -18,6 +19,8 @@ from tracer.store.place import make_file, store_path
 from tracer.store.rows import COLUMNS, SpanRow, rows_of, values_of
 from tracer.store.schema import StoreError, connect
 from tracer.store.trim import Limits, trim
+
+logger = logging.getLogger("tracer")
 
 _INSERT_SPAN = f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _INSERT_TRACE = """
@@ -43,6 +46,7 @@ class LocalStore:
         self._closed = False
         self._exports = 0
         self._notices = Notices()
+        self._trim_failed = False
         _stores.add(self)
 
     @classmethod
@@ -106,7 +110,9 @@ class LocalStore:
         try:
             trim(connection, self._limits)
         except sqlite3.Error as error:
-            self._notices.once("trim", f"cannot remove old traces from the local store {self.path}: {error}")
+            if not self._trim_failed:
+                logger.warning("tracer: cannot remove old traces from the local store %s: %s", self.path, error)
+            self._trim_failed = True
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and not self.path.exists():

@@ -23,7 +23,7 @@ def trim(connection: sqlite3.Connection, limits: Limits) -> int:
 
     When it is too large it is brought down to nine tenths, so that the next export does not meet the limit again.
     """
-    removed = _remove_before(connection, time.time_ns() - int(limits.age * 1e9))
+    removed = _remove_before(connection, max(0, time.time_ns() - int(limits.age * 1e9)))
     if used_bytes(connection) > limits.bytes:
         removed += _shrink(connection, limits.bytes * 9 // 10)
     if removed:

@@ -1,0 +1,39 @@
+"""The loopback server, and chat models over it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+
+import openai
+import pytest
+from chat_loopback import Loopback
+
+from tracer.chat import ChatModel
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    made = Loopback()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def client(server: Loopback) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="sk-test", base_url=server.base_url, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+def chat(client: openai.OpenAI) -> ChatModel:
+    return ChatModel(client, model="gpt-4o-mini", temperature=0)
+
+
+@pytest.fixture
+async def async_chat(server: Loopback) -> AsyncIterator[ChatModel]:
+    async with openai.AsyncOpenAI(api_key="sk-test", base_url=server.base_url, max_retries=0) as made:
+        yield ChatModel(made, model="gpt-4o-mini", temperature=0)
+    await asyncio.sleep(0)
+    gc.collect()

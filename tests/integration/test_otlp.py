@@ -1,0 +1,528 @@
+"""OTLP over a real loopback connection, decoded with the official protobuf classes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tracer.call import Attempt, Call, Failure
+from tracer.export.notices import quiet
+from tracer.export.otlp import SPLIT, OtlpDestination, endpoint_of
+from tracer.export.spans import attempt_span_id
+from tracer.reading.generation import Cost, Generation, Message, Usage
+from tracer.reading.record import Clocks, Record
+from tracer.settings import Settings
+
+SECOND = 1_000_000_000
+WALL = 1_795_600_000 * SECOND
+TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C
+SPAN_ID = 0xB7AD6B7169203331
+PARENT_ID = 0x00F067AA0BA902B7
+
+
+@dataclass
+class Collector:
+    """A loopback endpoint that keeps what it got. `status` answers every request, `hang` never does."""
+
+    url: str = ""
+    status: int = 200
+    headers_out: dict[str, str] = field(default_factory=dict[str, str])
+    body_out: bytes = b""
+    hang: threading.Event | None = None
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
+
+    def decoded(self) -> list[ExportTraceServiceRequest]:
+        return [ExportTraceServiceRequest.FromString(body) for _, _, body in self.requests]
+
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for request in self.decoded()
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+@contextmanager
+def serving(collector: Collector) -> Generator[Collector, None, None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            collector.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
+            if collector.hang is not None:
+                collector.hang.wait(30)
+                return
+            self.send_response(collector.status)
+            for key, value in collector.headers_out.items():
+                self.send_header(key, value)
+            self.send_header("content-length", str(len(collector.body_out)))
+            self.end_headers()
+            self.wfile.write(collector.body_out)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield collector
+    finally:
+        if collector.hang is not None:
+            collector.hang.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.fixture
+def collector() -> Generator[Collector, None, None]:
+    with serving(Collector()) as running:
+        yield running
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def llm_record(number: int = 0, text: str = "hi", outcome: str = "completed") -> Record:
+    call = Call(
+        run_id=0x0192E4F0_0000_7000_8000_000000000000 + number,
+        trace_id=TRACE_ID,
+        span_id=SPAN_ID + number,
+        parent_span_id=PARENT_ID,
+        parent_is_remote=True,
+        kind="llm",
+        operation="chat",
+        library="openai",
+        server_host="api.openai.com",
+        server_port=443,
+        streaming=True,
+        stream_clock=[0, 1],
+        started_wall=WALL,
+        started=5 * SECOND,
+        ended=7 * SECOND,
+        attempts=[Attempt(5 * SECOND, 7 * SECOND, url="https://api.openai.com/v1/chat/completions", status=200)],
+        session="s1",
+        user="u7",
+        tags=("beta", "eu"),
+        metadata={"team": "search", "limit": 3},
+        attributes={"app.flag": True, "tracer.outcome": "forged"},
+    )
+    generation = Generation(
+        request_model="gpt-4o",
+        response_model="gpt-4o-2024-08-06",
+        response_id="chatcmpl-1",
+        parameters={"temperature": 0, "max_tokens": 100, "stop_sequences": ["END"]},
+        api_type="chat_completions",
+        system_fingerprint="fp_1",
+        input_messages=[Message("user", [{"type": "text", "content": text}])],
+        output_messages=[Message("assistant", [{"type": "text", "content": "hello"}], finish_reason="stop")],
+        finish_reasons=["stop"],
+        usage=Usage(input=12, output=3, cache_read=8),
+        cost=Cost(0.00018, 0.00012, 0.00006, "USD", "test"),
+    )
+    return Record(call, outcome, generation, Clocks(time_to_first_chunk=0.4, longest_gap=0.1, chunks=2))
+
+
+def value_of(value: AnyValue) -> object:
+    kind = value.WhichOneof("value")
+    assert kind is not None
+    if kind == "array_value":
+        return [value_of(item) for item in value.array_value.values]
+    found: object = getattr(value, kind)
+    return found
+
+
+def attributes(pairs: object) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for pair in pairs:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        assert isinstance(pair, KeyValue)
+        assert pair.key not in found
+        found[pair.key] = value_of(pair.value)
+    return found
+
+
+def settings(collector: Collector, **values: object) -> Settings:
+    return Settings(otlp_endpoint=collector.url, **values)  # pyright: ignore[reportArgumentType]
+
+
+def test_every_attribute_arrives_with_its_type(collector: Collector) -> None:
+    destination = OtlpDestination(settings(collector, service_name="shop", resource_attributes={"deployment.environment.name": "test"}))
+    delivery = destination.export([llm_record()])
+    destination.close(1)
+
+    assert (delivery.exported, delivery.dropped) == (1, {})
+    (path, headers, _), (request,) = collector.requests[0], collector.decoded()
+    assert path == "/v1/traces"
+    assert headers["content-type"] == "application/x-protobuf"
+    (resource,) = request.resource_spans
+    described = attributes(resource.resource.attributes)
+    assert described["service.name"] == "shop"
+    assert described["deployment.environment.name"] == "test"
+    assert described["telemetry.sdk.language"] == "python"
+    assert described["telemetry.distro.name"] == "chat-tracer"
+    assert isinstance(described["telemetry.distro.version"], str)
+    (scope,) = resource.scope_spans
+    assert scope.scope.name == "tracer"
+    assert scope.scope.version == described["telemetry.distro.version"]
+    assert scope.schema_url == "https://opentelemetry.io/schemas/gen-ai/0.1.0"
+    (span,) = scope.spans
+    assert span.name == "chat gpt-4o"
+    assert span.kind == Span.SPAN_KIND_CLIENT
+    assert span.trace_id == TRACE_ID.to_bytes(16, "big")
+    assert span.span_id == SPAN_ID.to_bytes(8, "big")
+    assert span.parent_span_id == PARENT_ID.to_bytes(8, "big")
+    assert span.flags & 0x300 == 0x300
+    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (WALL, WALL + 2 * SECOND)
+    assert span.status.code == 0
+    assert span.dropped_attributes_count == 0
+    got = attributes(span.attributes)
+    expected: dict[str, object] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.request.stream": True,
+        "gen_ai.request.temperature": 0.0,
+        "gen_ai.request.max_tokens": 100,
+        "gen_ai.request.stop_sequences": ["END"],
+        "gen_ai.response.id": "chatcmpl-1",
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.response.time_to_first_chunk": 0.4,
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.usage.cache_read.input_tokens": 8,
+        "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]',
+        "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"hello"}],"finish_reason":"stop"}]',
+        "gen_ai.conversation.id": "s1",
+        "openai.api.type": "chat_completions",
+        "openai.response.system_fingerprint": "fp_1",
+        "server.address": "api.openai.com",
+        "server.port": 443,
+        "session.id": "s1",
+        "user.id": "u7",
+        "tracer.outcome": "completed",
+        "tracer.run_id": "0192e4f0-0000-7000-8000-000000000000",
+        "tracer.usage.source": "reported",
+        "tracer.stream.chunks": 2,
+        "tracer.stream.longest_gap": 0.1,
+        "tracer.cost.total": 0.00018,
+        "tracer.cost.input": 0.00012,
+        "tracer.cost.output": 0.00006,
+        "tracer.cost.currency": "USD",
+        "tracer.cost.prices": "test",
+        "tracer.tags": ["beta", "eu"],
+        "tracer.metadata.team": "search",
+        "tracer.metadata.limit": 3,
+        "app.flag": True,
+    }
+    assert got == expected
+    assert {key: type(value) for key, value in got.items()} == {key: type(value) for key, value in expected.items()}
+
+
+def test_a_retried_failure_has_error_event_and_attempts(collector: Collector) -> None:
+    record = llm_record(outcome="failed")
+    record.generation = Generation(request_model="gpt-4o")
+    try:
+        raise TimeoutError("no answer")
+    except TimeoutError as error:
+        import traceback
+
+        record.call.failure = Failure("openai.APITimeoutError", "no answer", trace=traceback.TracebackException.from_exception(error))
+    record.call.attempts = [
+        Attempt(5 * SECOND, 6 * SECOND, status=429, request_id="req_1"),
+        Attempt(int(6.5 * SECOND), 7 * SECOND, failure=Failure("httpx.ReadTimeout", "read timed out")),
+    ]
+    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+
+    span, first, second = collector.spans()
+    assert (span.status.code, span.status.message) == (2, "no answer")
+    assert attributes(span.attributes)["error.type"] == "openai.APITimeoutError"
+    (event,) = span.events
+    assert event.name == "exception"
+    assert event.time_unix_nano == span.end_time_unix_nano
+    described = attributes(event.attributes)
+    assert described["exception.type"] == "openai.APITimeoutError"
+    assert described["exception.message"] == "no answer"
+    assert "test_a_retried_failure" in str(described["exception.stacktrace"])
+
+    assert [first.name, second.name] == ["attempt", "attempt"]
+    assert first.parent_span_id == second.parent_span_id == span.span_id
+    assert first.trace_id == second.trace_id == span.trace_id
+    assert first.span_id == attempt_span_id(SPAN_ID, 0).to_bytes(8, "big")
+    assert attributes(first.attributes) == {
+        "http.response.status_code": 429,
+        "tracer.attempt.request_id": "req_1",
+        "error.type": "429",
+    }
+    assert attributes(second.attributes) == {
+        "http.request.resend_count": 1,
+        "tracer.attempt.wait": 0.5,
+        "error.type": "httpx.ReadTimeout",
+    }
+    assert (first.status.code, second.status.code) == (2, 2)
+    assert first.end_time_unix_nano == WALL + SECOND
+    assert second.start_time_unix_nano == WALL + int(1.5 * SECOND)
+
+
+def test_headers_gzip_and_traces_endpoint(collector: Collector) -> None:
+    chosen = Settings(
+        otlp_endpoint="http://127.0.0.1:1",
+        otlp_traces_endpoint=collector.url + "/custom/path",
+        otlp_headers={"authorization": "Bearer x"},
+        otlp_compression="gzip",
+    )
+    assert OtlpDestination(chosen).export([llm_record()]).exported == 1
+    path, headers, _ = collector.requests[0]
+    assert path == "/custom/path"
+    assert headers["authorization"] == "Bearer x"
+    assert headers["content-encoding"] == "gzip"
+    assert collector.spans()[0].name == "chat gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Settings(), "http://localhost:4318/v1/traces"),
+        (Settings(otlp_endpoint="http://c:4318"), "http://c:4318/v1/traces"),
+        (Settings(otlp_endpoint="http://c:4318/otlp/"), "http://c:4318/otlp/v1/traces"),
+        (Settings(otlp_endpoint="c:4318"), "http://c:4318/v1/traces"),
+        (Settings(otlp_traces_endpoint="https://c/x", otlp_endpoint="http://no"), "https://c/x"),
+    ],
+)
+def test_endpoint(given: Settings, expected: str) -> None:
+    assert endpoint_of(given) == expected
+
+
+def test_a_dead_endpoint_is_one_line_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    destination = OtlpDestination(Settings(otlp_endpoint=f"http://127.0.0.1:{port}", otlp_timeout=0.5))
+    with caplog.at_level(logging.DEBUG):
+        first = destination.export([llm_record(number) for number in range(12)])
+        second = destination.export([llm_record()])
+        assert first.dropped == {"unreachable": 12}
+        assert second.dropped == {"unreachable": 1}
+        (line,) = [entry.getMessage() for entry in caplog.records]
+        assert line == (
+            f"tracer: OTLP endpoint http://127.0.0.1:{port}/v1/traces cannot be reached (connection refused); 12 records dropped. "
+            "Set OTEL_EXPORTER_OTLP_ENDPOINT or start a collector."
+        )
+        assert caplog.records[0].name == "tracer"
+        later = time.monotonic() + 61
+        monkeypatch.setattr("tracer.export.notices.time.monotonic", lambda: later)
+        destination.export([llm_record()])
+    assert len(caplog.records) == 2
+    assert "; 2 records dropped." in caplog.records[1].getMessage()
+
+
+def test_the_exporters_of_the_host_keep_their_log(caplog: pytest.LogCaptureFixture) -> None:
+    OtlpDestination(Settings(otlp_endpoint=f"http://127.0.0.1:{free_port()}", otlp_timeout=0.2)).export([llm_record()])
+    caplog.clear()
+    theirs = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    with caplog.at_level(logging.WARNING):
+        theirs.warning("of the host")
+        with quiet():
+            theirs.warning("ours")
+            other = threading.Thread(target=theirs.warning, args=("of another thread",))
+            other.start()
+            other.join()
+    assert [entry.getMessage() for entry in caplog.records] == ["of the host", "of another thread"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "words"),
+    [
+        (413, "refused:413", "refused the spans (HTTP 413"),
+        (401, "refused:401", "Check OTEL_EXPORTER_OTLP_HEADERS."),
+        (302, "refused:302", "HTTP 302"),
+        (503, "refused:503", "HTTP 503"),
+    ],
+)
+def test_a_refusal_is_named(collector: Collector, caplog: pytest.LogCaptureFixture, status: int, reason: str, words: str) -> None:
+    collector.status = status
+    collector.headers_out = {"location": collector.url + "/login", "content-type": "application/json"}
+    collector.body_out = b'{"code":3,"message":"too\\nmuch"}'
+    destination = OtlpDestination(settings(collector, otlp_timeout=0.5))
+    with caplog.at_level(logging.DEBUG):
+        delivery = destination.export([llm_record(1), llm_record(2)])
+    assert (delivery.exported, delivery.dropped) == (0, {reason: 2})
+    (line,) = [entry.getMessage() for entry in caplog.records]
+    assert words in line
+    assert "\n" not in line
+
+
+def test_partial_success_is_counted(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    answer = ExportTraceServiceResponse()
+    answer.partial_success.rejected_spans = 1
+    answer.partial_success.error_message = "span too old"
+    collector.body_out = answer.SerializeToString()
+    collector.headers_out = {"content-type": "application/x-protobuf"}
+    delivery = OtlpDestination(settings(collector)).export([llm_record(1), llm_record(2)])
+    assert (delivery.exported, delivery.dropped) == (1, {"rejected": 1})
+    assert "span too old" in caplog.text
+
+
+def test_a_hanging_endpoint_times_out(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(Collector(hang=threading.Event())) as collector:
+        delivery = OtlpDestination(settings(collector, otlp_timeout=0.3)).export([llm_record()])
+    assert delivery.dropped == {"timeout": 1}
+    assert "did not answer within 0.3 s; 1 record dropped." in caplog.text
+
+
+def test_close_is_bounded_while_the_endpoint_hangs() -> None:
+    with serving(Collector(hang=threading.Event())) as collector:
+        destination = OtlpDestination(settings(collector, otlp_timeout=20))
+        worker = threading.Thread(target=destination.export, args=([llm_record()],), daemon=True)
+        worker.start()
+        while not collector.requests:
+            time.sleep(0.01)
+        began = time.monotonic()
+        destination.close(0.3)
+        assert time.monotonic() - began < 1
+        assert destination.export([llm_record()]).dropped == {"closed": 1}
+        assert collector.hang is not None
+        collector.hang.set()
+        worker.join(5)
+
+
+def test_close_interrupts_the_back_off(collector: Collector) -> None:
+    collector.status = 503
+    destination = OtlpDestination(settings(collector, otlp_timeout=30))
+    got: list[dict[str, int]] = []
+    worker = threading.Thread(target=lambda: got.append(destination.export([llm_record()]).dropped), daemon=True)
+    worker.start()
+    while not collector.requests:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    began = time.monotonic()
+    destination.close(5)
+    assert time.monotonic() - began < 1
+    worker.join(5)
+    assert got == [{"refused:503": 1}]
+
+
+def test_a_huge_record_does_not_harm_its_neighbours(collector: Collector) -> None:
+    records = [llm_record(1), llm_record(2, text="x" * 10 * 1024 * 1024), llm_record(3)]
+    delivery = OtlpDestination(settings(collector)).export(records)
+    assert delivery.exported == 3
+    names = [attributes(span.attributes)["tracer.run_id"] for span in collector.spans()]
+    assert len(set(names)) == 3
+    huge = attributes(collector.spans()[1].attributes)
+    assert huge["tracer.content.truncated"] is True
+    assert json.loads(str(huge["gen_ai.input.messages"]))[0]["parts"][0]["content"].startswith("xxx")
+
+
+def test_requests_are_split_by_bytes(collector: Collector) -> None:
+    records = [llm_record(number, text="é" * 600_000) for number in range(8)]
+    assert OtlpDestination(settings(collector)).export(records).exported == 8
+    assert len(collector.requests) == 3
+    assert all(len(body) <= SPLIT for _, _, body in collector.requests)
+    assert len(collector.spans()) == 8
+
+
+def test_odd_values_cost_neither_record_nor_neighbour(collector: Collector) -> None:
+    odd = llm_record(1)
+    assert odd.generation is not None
+    odd.generation.request_model = "m\ud800\x00"
+    odd.generation.parameters = {"seed": 2**70, "temperature": float("nan")}
+    odd.generation.input_messages = [Message("user", [{"type": "text", "content": "\ud800 \x00", "score": float("inf"), "big": 2**80}])]
+    odd.call.metadata = {"x\ud800": object(), "none": None, "empty": []}
+    odd.call.started_wall = -5
+    assert OtlpDestination(settings(collector)).export([odd, llm_record(2)]).exported == 2
+    first, _ = collector.spans()
+    got = attributes(first.attributes)
+    assert got["gen_ai.request.model"] == "m\ufffd\x00"
+    assert got["gen_ai.request.seed"] == str(2**70)
+    (message,) = json.loads(str(got["gen_ai.input.messages"]))
+    assert message["parts"][0]["content"] == "\ufffd \x00"
+    assert message["parts"][0]["score"] is None
+    assert "tracer.metadata.none" not in got
+    assert "tracer.metadata.empty" not in got
+
+
+def test_an_unwritable_record_is_counted_and_its_neighbour_arrives(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    broken = llm_record(1)
+    broken.call.started = None  # pyright: ignore[reportAttributeAccessIssue]
+    delivery = OtlpDestination(settings(collector)).export([broken, llm_record(2)])
+    assert (delivery.exported, delivery.dropped) == (1, {"unreadable": 1})
+    assert "could not be written as a span" in caplog.text
+
+
+def test_limits_of_the_sdk_hold_only_where_they_are_set(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = llm_record(text="y" * 5000)
+    record.call.metadata = {f"key{number}": number for number in range(300)}
+    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+    assert len(collector.spans()[0].attributes) > 300
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "200")
+    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+    limited = collector.spans()[1]
+    assert len(limited.attributes) == 200
+    assert limited.dropped_attributes_count > 100
+    assert all(len(value) <= 100 for value in attributes(limited.attributes).values() if isinstance(value, str))
+
+
+def test_bad_values_in_the_environment_do_not_matter(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in {
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "brotli",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "::::",
+        "OTEL_RESOURCE_ATTRIBUTES": "===",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "nonsense",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT": "many",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER": "missing",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with caplog.at_level(logging.WARNING):
+        assert OtlpDestination(settings(collector)).export([llm_record()]).exported == 1
+    # The SDK reads the resource's variables in threads of its own, so only the exporters are sure to be silent.
+    assert [entry.getMessage() for entry in caplog.records if not entry.name.startswith("opentelemetry.attributes")] == []
+
+
+def test_another_protocol_is_said_once(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    chosen = settings(collector, otlp_protocol="grpc")
+    assert OtlpDestination(chosen).export([llm_record()]).exported == 1
+    OtlpDestination(chosen)
+    assert [entry.getMessage() for entry in caplog.records] == [
+        f"tracer: OTLP protocol grpc is not supported yet; using http/protobuf to {collector.url}/v1/traces."
+    ]
+
+
+def test_nothing_is_imported_before_the_first_export() -> None:
+    code = (
+        "import sys\n"
+        "from tracer.export.otlp import OtlpDestination\n"
+        "from tracer.settings import Settings\n"
+        "from tracer.cost import Prices\n"
+        "OtlpDestination(Settings()); Prices()\n"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('opentelemetry', 'requests', 'genai_prices', 'google')]\n"
+        "assert not bad, bad\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})

@@ -1,0 +1,196 @@
+"""What several test modules share: a runtime that is put back, calls kept in a list, a loopback OTLP server, programs in subprocesses."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tracer.call import Call
+from tracer.export.destination import Delivery
+from tracer.pipeline.pipeline import Pipeline
+from tracer.reading.record import Record
+from tracer.runtime import Runtime, runtime
+from tracer.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+OUR_PREFIXES = ("TRACER_", "OTEL_", "LANGSMITH_", "LANGCHAIN_", "HOSTED_LANGSERVE_")
+PATIENCE = 20.0
+"""Seconds after which a test gives up waiting; passed tests never wait so long."""
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without any variable that the library reads."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OUR_PREFIXES)}
+
+
+@contextmanager
+def runtime_put_back() -> Generator[Runtime, None, None]:
+    """A runtime as in a new process; every attribute is put back afterwards. Faults of ours are raised."""
+    earlier = dict(vars(runtime))
+    configure = runtime.configure
+    vars(runtime).update(vars(Runtime()))
+    runtime.configure = configure
+    runtime.raise_faults = True
+    try:
+        yield runtime
+    finally:
+        pipeline = runtime.pipeline
+        if isinstance(pipeline, Pipeline):
+            pipeline.shutdown(1)
+        vars(runtime).update(earlier)
+
+
+def record_into(calls: list[Call], settings: Settings | None = None) -> None:
+    """Switch recording on; finished calls are appended to `calls` at once, without a pipeline."""
+    runtime.settings = settings or Settings()
+    runtime.configured = True
+    runtime.on = runtime.can_record = True
+    runtime.submit = calls.append
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look again and again until the condition holds; fails after a long while."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.005)
+
+
+class Keeping:
+    """A destination that keeps what it gets; `before` runs at the start of each export and may block or raise."""
+
+    def __init__(self, name: str = "keeping", before: Callable[[Sequence[Record]], None] | None = None) -> None:
+        self.name = name
+        self.records: list[Record] = []
+        self.closed = 0
+        self._before = before
+
+    def export(self, records: Sequence[Record]) -> Delivery:
+        """Keep the records."""
+        if self._before is not None:
+            self._before(records)
+        self.records += records
+        return Delivery(len(records))
+
+    def close(self, timeout: float) -> None:
+        """Count."""
+        self.closed += 1
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the calls that arrived, in order."""
+        return [record.call.name for record in self.records]
+
+
+@dataclass
+class Collector:
+    """A loopback OTLP/HTTP endpoint. While `hold` is set and not released, it takes requests and does not answer."""
+
+    url: str = ""
+    hold: threading.Event | None = None
+    bodies: list[bytes] = field(default_factory=list[bytes])
+
+    def spans(self) -> list[Span]:
+        """All spans that arrived."""
+        requests = [ExportTraceServiceRequest.FromString(body) for body in list(self.bodies)]
+        return [
+            span for request in requests for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the spans that arrived."""
+        return [span.name for span in self.spans()]
+
+
+def attributes_of(span: Span) -> dict[str, Any]:
+    """Attributes that are texts, by name."""
+    return {item.key: item.value.string_value for item in span.attributes}
+
+
+@contextmanager
+def collecting(hang: bool = False) -> Generator[Collector, None, None]:
+    """Serve OTLP on loopback."""
+    collector = Collector(hold=threading.Event() if hang else None)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            collector.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            if collector.hold is not None:
+                collector.hold.wait(PATIENCE)
+                return
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield collector
+    finally:
+        if collector.hold is not None:
+            collector.hold.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A program that ran to its end."""
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines on stderr that are ours."""
+        return [line for line in self.err.splitlines() if line.startswith("tracer: ")]
+
+
+def start_program(code: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a Python program in a process of its own, with only these of our variables set."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        env={**clean_environment(), "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def run_program(code: str, **environment: str) -> Ended:
+    """Run a Python program in a process of its own to its end."""
+    begun = time.monotonic()
+    process = start_program(code, **environment)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return Ended(process.returncode, out, err, time.monotonic() - begun)

@@ -1,0 +1,221 @@
+"""How the text of a setting becomes a value. Each parser raises `ValueError` for a text that it does not accept."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+MEBIBYTE = 1024 * 1024
+
+
+def boolean(text: str) -> bool:
+    """`true`, `1`, `yes`, `on` and their opposites, in any case.
+
+    >>> boolean("Yes"), boolean("0")
+    (True, False)
+    """
+    lowered = text.strip().lower()
+    if lowered in ("true", "1", "yes", "on"):
+        return True
+    if lowered in ("false", "0", "no", "off"):
+        return False
+    raise ValueError(text)
+
+
+def exactly_true(text: str) -> bool:
+    """LangSmith's own rule: only `true` in lower case and without blanks is on. A near miss is reported, since it stays off."""
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def true_only(text: str) -> bool:
+    """OpenTelemetry's rule: `true` or `false` in any case, no other words."""
+    lowered = text.strip().lower()
+    if lowered not in ("true", "false"):
+        raise ValueError(text)
+    return lowered == "true"
+
+
+def boolean_or_path(text: str) -> bool | str:
+    """A truth value; any other text is a path.
+
+    >>> boolean_or_path("on"), boolean_or_path("calls.sqlite")
+    (True, 'calls.sqlite')
+    """
+    try:
+        return boolean(text)
+    except ValueError:
+        return text.strip()
+
+
+def choice(*values: str) -> Callable[[str], str]:
+    """One of `values`, in any case."""
+
+    def parse(text: str) -> str:
+        lowered = text.strip().lower()
+        if lowered not in values:
+            raise ValueError(text)
+        return lowered
+
+    return parse
+
+
+def choice_list(*values: str) -> Callable[[str], tuple[str, ...]]:
+    """A comma list of `values`, at least one.
+
+    >>> choice_list("otlp", "console")("console, OTLP")
+    ('console', 'otlp')
+    """
+
+    def parse(text: str) -> tuple[str, ...]:
+        items = tuple(item.strip().lower() for item in text.split(",") if item.strip())
+        if not items or any(item not in values for item in items):
+            raise ValueError(text)
+        return items
+
+    return parse
+
+
+def capture_content(text: str) -> str:
+    """The four values of `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` in lower case, and the older true and false.
+
+    >>> capture_content("True"), capture_content("EVENT_ONLY")
+    ('span_only', 'event_only')
+    """
+    lowered = text.strip().lower()
+    if lowered in ("true", "1"):
+        return "span_only"
+    if lowered in ("false", "0"):
+        return "no_content"
+    if lowered not in ("no_content", "span_only", "event_only", "span_and_event"):
+        raise ValueError(text)
+    return lowered
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """A number within bounds; never NaN."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def seconds(least: float) -> Callable[[str], float]:
+    """A duration of at least `least`, and no longer than the operating system can wait: `inf` would raise where it is used."""
+    return number(least, threading.TIMEOUT_MAX)
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A whole number of at least `least`."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+_UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": MEBIBYTE, "mb": 1000 * 1000, "gib": 1024**3, "gb": 1000**3}
+
+
+def byte_count(text: str) -> int:
+    """A number of bytes, with or without a unit.
+
+    >>> byte_count("4 MiB"), byte_count("1.5kb"), byte_count("100")
+    (4194304, 1500, 100)
+    """
+    lowered = text.strip().lower()
+    digits = lowered.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = lowered[len(digits) :].strip()
+    value = float(digits) * _UNITS.get(unit, -1)
+    if not 1 <= value < float("inf"):
+        raise ValueError(text)
+    return int(value)
+
+
+def stripped(text: str) -> str:
+    """The text without surrounding blanks."""
+    return text.strip()
+
+
+def unquoted(text: str) -> str:
+    """The text without surrounding blanks and quotes, which `.env` files tend to leave.
+
+    >>> unquoted(' "key" ')
+    'key'
+    """
+    return text.strip().strip("\"'").strip()
+
+
+def url(text: str) -> str:
+    """An address that starts with http:// or https:// and names a host."""
+    address = unquoted(text)
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(text)
+    _ = parts.port  # raises ValueError when it is no number
+    return address
+
+
+def endpoint(text: str) -> str:
+    """An OTLP endpoint; gRPC also takes host:port without a scheme."""
+    address = unquoted(text)
+    if "://" in address:
+        return url(address)
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(text)
+    return address
+
+
+def existing_file(text: str) -> str:
+    """The path of a file that is there."""
+    path = text.strip()
+    if not os.path.isfile(path):
+        raise ValueError(text)
+    return path
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`key=value,key2=value2`, keys and values URL-decoded.
+
+    >>> pairs("team=search, region=eu%20west")
+    {'team': 'search', 'region': 'eu west'}
+    """
+    result: dict[str, str] = {}
+    for item in text.split(","):
+        if not item.strip():
+            continue
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise ValueError(text)
+        result[unquote(key.strip())] = unquote(value.strip())
+    return result
+
+
+def headers(text: str) -> dict[str, str]:
+    """Pairs whose keys are lower-cased."""
+    return {key.lower(): value for key, value in pairs(text).items()}
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_QUERY = re.compile(r"(?<=\?)\S+")
+
+
+def without_credentials(text: str) -> str:
+    """The text with user names, passwords and query strings of addresses masked.
+
+    >>> without_credentials("http://me:secret@host/v1?key=1")
+    'http://****@host/v1?****'
+    """
+    return _QUERY.sub("****", _CREDENTIALS.sub("****", text))

@@ -1,0 +1,135 @@
+"""`read_call`: from the raw bytes of a call to one `Record`."""
+
+from __future__ import annotations
+
+from tracer.call import CANCELLED, COMPLETED, FAILED, UNFINISHED, Attempt, Call, pieces_taken
+from tracer.reading.answer import read_answer
+from tracer.reading.clocks import read_clocks
+from tracer.reading.compression import decompress
+from tracer.reading.errors import is_error_body, read_error
+from tracer.reading.generation import Generation
+from tracer.reading.json_text import parse
+from tracer.reading.outcome import final_outcome
+from tracer.reading.providers import OPENAI, provider_of
+from tracer.reading.record import Clocks, Record
+from tracer.reading.request import read_request
+from tracer.reading.sse import looks_like_events
+from tracer.reading.stream import read_stream
+from tracer.reading.tools import without_secrets
+from tracer.reading.values import Json, as_object, guarded, kind, note
+
+# Operation of the call: its name in the conventions and OpenAI's name of the interface.
+_OPERATIONS: dict[str, tuple[str, str | None]] = {
+    "chat": ("chat", "chat_completions"),
+    "responses": ("chat", "responses"),
+    "completions": ("text_completion", None),
+    "embeddings": ("embeddings", None),
+}
+
+_FIRST_ERROR_STATUS = 400
+
+
+def read_call(call: Call) -> Record:
+    """Read a call whose ending is known. Never raises; what could not be read is in `generation.problems`.
+
+    >>> body = b'{"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}'
+    >>> call = Call(1, 1, 1, operation="chat", ending="completed", attempts=[Attempt(0, status=200, response_body=body)])
+    >>> read_call(call).generation.output_messages[0].parts
+    [{'type': 'text', 'content': 'hi'}]
+    """
+    names = _OPERATIONS.get(call.operation)
+    generation = Generation(operation=names[0], api_type=names[1], request_model=call.model) if names is not None else None
+    problems = generation.problems if generation is not None else []
+    if generation is not None:
+        generation.provider = guarded(problems, "provider", provider_of, call.server_host, azure=call.azure) or OPENAI
+        guarded(problems, "request", _read_request, call, generation)
+        guarded(problems, "answer", _read_answer, call, generation)
+    outcome = guarded(problems, "outcome", final_outcome, call, generation) or call.ending or UNFINISHED
+    if generation is not None:
+        guarded(problems, "finish reasons", _mark_broken_choices, generation, outcome)
+    kinds = generation.chunk_kinds if generation is not None else ()
+    return Record(call, outcome, generation, guarded(problems, "clocks", read_clocks, call, kinds) or Clocks())
+
+
+def _read_request(call: Call, generation: Generation) -> None:
+    body = call.attempts[-1].request_body if call.attempts else None
+    if not body:
+        return
+    try:
+        request = as_object(parse(body))
+    except ValueError:
+        request = None
+    if request is None:
+        note(generation.problems, "the request is not a JSON object")
+        return
+    generation.request = without_secrets(request)
+    read_request(request, call.operation, generation)
+
+
+def _read_answer(call: Call, generation: Generation) -> None:
+    attempt = call.attempts[-1] if call.attempts else None
+    if attempt is None or (attempt.response_body is None and attempt.pieces is None):
+        return
+    if not attempt.complete:
+        note(generation.problems, "the answer is larger than what is kept")
+    data = _body(attempt, generation)
+    answer = _read_events(call, data, generation) if _is_stream(attempt, data) else _read_json(attempt, data, generation)
+    if answer is None:
+        return
+    generation.answer = answer
+    read_answer(answer, call.operation, generation)
+
+
+def _body(attempt: Attempt, generation: Generation) -> bytes:
+    if attempt.response_body is not None:
+        return attempt.response_body
+    return decompress(attempt.pieces or (), attempt.content_encoding, generation.problems)
+
+
+def _is_stream(attempt: Attempt, data: bytes) -> bool:
+    """By what the bytes are: servers answer streams with plain JSON, and label either wrongly."""
+    if data.lstrip()[:1] in (b"{", b"["):
+        return False
+    return looks_like_events(data) or "event-stream" in attempt.content_type.lower()
+
+
+def _read_events(call: Call, data: bytes, generation: Generation) -> Json | None:
+    if call.operation == "embeddings":
+        note(generation.problems, "the answer is a stream")
+        return None
+    return read_stream(data, call.operation, _most_chunks(call), generation)
+
+
+def _most_chunks(call: Call) -> int | None:
+    """How many chunks count: what came beyond the caller's reach after it left is no part of what it was answered."""
+    if call.stream_clock is None or call.ending in (COMPLETED, FAILED):
+        return None
+    return pieces_taken(call) + call.hidden_pieces
+
+
+def _read_json(attempt: Attempt, data: bytes, generation: Generation) -> Json | None:
+    if not data.strip():
+        note(generation.problems, "the answer is empty")
+        return None
+    try:
+        body = parse(data)
+    except ValueError:
+        note(generation.problems, "the answer is not JSON")
+        return None
+    failed = (attempt.status or 0) >= _FIRST_ERROR_STATUS
+    answer = as_object(body)
+    if failed or (answer is not None and is_error_body(answer)):
+        read_error(generation, body)
+        return None
+    if answer is None:
+        note(generation.problems, f"the answer is {kind(body)}")
+    return answer
+
+
+def _mark_broken_choices(generation: Generation, outcome: str) -> None:
+    """A choice that was under way when the call failed or was cancelled ended by that."""
+    if outcome not in (FAILED, CANCELLED):
+        return
+    for message in generation.output_messages:
+        message.finish_reason = message.finish_reason or "error"
+    generation.finish_reasons = [message.finish_reason or "error" for message in generation.output_messages]

@@ -1,0 +1,67 @@
+"""A streamed answer: events parsed, merged and sorted by what they brought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracer.reading.errors import read_error
+from tracer.reading.generation import Generation
+from tracer.reading.json_text import parse
+from tracer.reading.merge import OTHER, Merger
+from tracer.reading.merge_choices import ChoicesMerger
+from tracer.reading.merge_responses import ResponseMerger
+from tracer.reading.sse import DONE, event_data
+from tracer.reading.values import Json, guarded, note
+
+
+def read_stream(data: bytes, operation: str, most_chunks: int | None, generation: Generation) -> Json | None:
+    """Merge a stream to the answer that the unstreamed endpoint would have given; None if it brought nothing.
+
+    At most `most_chunks` chunks count (None: all that arrived), for a caller who left may have got less than came over the wire.
+    Fills `chunk_kinds` of the generation, and its error if an event carries one.
+    """
+    contents, error_positions = event_data(data)
+    merger = _merger(operation, generation)
+    add = merger.add
+    kinds = generation.chunk_kinds
+    most = len(contents) if most_chunks is None else most_chunks
+    for position, content in enumerate(contents):
+        if len(kinds) >= most:
+            break
+        try:
+            event: Any = parse(content)
+        except ValueError:
+            if content.startswith(DONE):
+                break
+            note(generation.problems, "an event of the stream is not JSON")
+            continue
+        if event.__class__ is not dict:
+            note(generation.problems, "an event of the stream is not an object")
+            kinds.append(OTHER)
+            continue
+        if position in error_positions or event.get("type") == "error":
+            # The Responses API's own error event has the fields beside its type, and is a chunk like any other.
+            read_error(generation, event)
+        if event.get("error"):
+            # The SDKs raise here, so the caller never saw this event as a chunk; what else it says counts all the same.
+            read_error(generation, event["error"])
+            guarded(generation.problems, "an event of the stream", add, event)
+            continue
+        try:
+            kinds.append(add(event))
+        except Exception as fault:
+            note(generation.problems, f"an event of the stream: {type(fault).__name__} while reading")
+            kinds.append(OTHER)
+    if not kinds and not _has_error(generation):
+        note(generation.problems, "the stream has no events")
+    return guarded(generation.problems, "the stream as a whole", merger.answer)
+
+
+def _has_error(generation: Generation) -> bool:
+    return generation.error_code is not None or generation.error_message is not None
+
+
+def _merger(operation: str, generation: Generation) -> Merger:
+    if operation == "responses":
+        return ResponseMerger(generation.problems)
+    return ChoicesMerger("text_completion" if operation == "completions" else "chat.completion", generation.problems)
