@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import OUR_PREFIXES, record_into, runtime_put_back
 from tracer.call import Call
 from tracer.runtime import Runtime
 
+# No test depends on how fast the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 
 @pytest.fixture
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """None of the variables that the library reads is set."""
+def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """None of the variables that the library reads is set; the default place of the local store is a folder of the test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     for name in list(os.environ):
         if name.startswith(OUR_PREFIXES):
             monkeypatch.delenv(name)

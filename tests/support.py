@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -19,12 +20,14 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tracer import api
 from tracer.call import Call
 from tracer.export.destination import Delivery
 from tracer.pipeline.pipeline import Pipeline
 from tracer.reading.record import Record
 from tracer.runtime import Runtime, runtime
 from tracer.settings import Settings
+from tracer.store.reader import StoreReader
 
 ROOT = Path(__file__).parent.parent
 OUR_PREFIXES = ("TRACER_", "OTEL_", "LANGSMITH_", "LANGCHAIN_", "HOSTED_LANGSERVE_")
@@ -41,9 +44,8 @@ def clean_environment() -> dict[str, str]:
 def runtime_put_back() -> Generator[Runtime, None, None]:
     """A runtime as in a new process; every attribute is put back afterwards. Faults of ours are raised."""
     earlier = dict(vars(runtime))
-    configure = runtime.configure
     vars(runtime).update(vars(Runtime()))
-    runtime.configure = configure
+    runtime.configure = api.ensure_configured
     runtime.raise_faults = True
     try:
         yield runtime
@@ -174,8 +176,25 @@ class Ended:
 
 def start_program(code: str, **environment: str) -> subprocess.Popen[str]:
     """Start a Python program in a process of its own, with only these of our variables set."""
+    return _start(["-c", textwrap.dedent(code)], environment)
+
+
+def run_program(code: str, **environment: str) -> Ended:
+    """Run a Python program in a process of its own to its end."""
+    begun = time.monotonic()
+    return _end(start_program(code, **environment), begun)
+
+
+def run_file(file: Path, code: str, **environment: str) -> Ended:
+    """The same from a file, which its children can import."""
+    file.write_text(code, "utf-8")
+    begun = time.monotonic()
+    return _end(_start([str(file)], environment), begun)
+
+
+def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        [sys.executable, *arguments],
         env={**clean_environment(), "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -185,12 +204,22 @@ def start_program(code: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def run_program(code: str, **environment: str) -> Ended:
-    """Run a Python program in a process of its own to its end."""
-    begun = time.monotonic()
-    process = start_program(code, **environment)
+def _end(process: subprocess.Popen[str], begun: float) -> Ended:
     try:
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     return Ended(process.returncode, out, err, time.monotonic() - begun)
+
+
+def closed_port() -> int:
+    """A port of loopback where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stored_names(path: Path) -> list[str]:
+    """Names of the spans in a local store, by start."""
+    with StoreReader(path) as store:
+        return [span.name for trace in store.traces(1000) for span in trace.spans]

@@ -9,9 +9,11 @@ Names load on first use: `import tracer` itself costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # Type checkers know the name; importing it from typing would cost a dozen modules.
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from tracer.api import configure as configure
     from tracer.api import context as context
     from tracer.api import current as current

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import itertools
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +24,18 @@ from tracer.settings import Settings
 __all__ = ["configure", "context", "current", "flush", "shutdown", "status", "trace", "wrap"]
 
 _Target = TypeVar("_Target")
+
+_configuring = threading.RLock()
+
+
+def _new_lock() -> None:
+    global _configuring
+    _configuring = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A thread that does not exist in the child may have held it.
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def wrap(target: _Target) -> _Target:
@@ -55,9 +69,11 @@ def context(
     the local store.
     """
     ready()
-    if enabled and runtime.pipeline is None and not runtime.forbidden:
-        _start(dataclasses.replace(runtime.settings, local=True), on=False)
-    return Context(session, user, tuple(tags), dict(metadata) if metadata else None, enabled)
+    if enabled and not runtime.can_record and runtime.pipeline is None and not runtime.forbidden:
+        with _configuring:
+            if runtime.pipeline is None:
+                _start(dataclasses.replace(runtime.settings, local=True), on=False)
+    return Context(session, user, tuple(tags), metadata, enabled)
 
 
 def current() -> Run | None:
@@ -74,16 +90,22 @@ def configure(**arguments: Any) -> None:
     and its default is used. Raises `TypeError` for an argument that is no setting.
     """
     resolved, problems, _ = settings_module.read(arguments=arguments)
-    _shut_down_pipeline(resolved.exit_timeout)
-    _report(problems)
-    _apply(resolved)
+    with _configuring:
+        _shut_down_pipeline(resolved.exit_timeout)
+        _report(problems)
+        _apply(resolved)
 
 
 def ensure_configured() -> None:
-    """Read the settings; happens once for each process, at the first `wrap`, `context` or traced span."""
-    resolved, problems, _ = settings_module.read()
-    _report(problems)
-    _apply(resolved)
+    """Read the settings; happens once for each process, at the first `wrap`, `context` or traced span.
+
+    Threads that come while the first is at it wait for it: what they record must not be lost.
+    """
+    with _configuring:
+        if not runtime.configured:
+            resolved, problems, _ = settings_module.read()
+            _report(problems)
+            _apply(resolved)
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -135,7 +157,6 @@ def _warn_once(text: str) -> None:
 
 
 def _apply(resolved: Settings) -> None:
-    runtime.configured = True
     runtime.forbidden = resolved.forbidden
     if resolved.any_destination and wanted(resolved):
         _start(resolved, on=True)
@@ -143,6 +164,7 @@ def _apply(resolved: Settings) -> None:
         runtime.settings = resolved
         runtime.pipeline = None
         runtime.on = runtime.can_record = False
+    runtime.configured = True
 
 
 def _start(resolved: Settings, on: bool) -> None:

@@ -93,7 +93,7 @@ class Prices:
     `problem` says in one sentence why a file is not used, else it is None; nothing raises.
 
     >>> Prices("/nowhere.json").problem
-    "Price file /nowhere.json is not used: No such file or directory. Bundled prices are used."
+    'Price file /nowhere.json is not used: No such file or directory. Bundled prices are used.'
     """
 
     def __init__(self, path: str | None = None) -> None:

@@ -439,7 +439,7 @@ def _as_text(value: Any) -> str:
 def _shown_default(variable: Variable) -> str:
     if variable.default_text is not None:
         return variable.default_text
-    return "none" if variable.default is None else str(variable.default)
+    return "none" if variable.default is None else _as_text(variable.default)
 
 
 def environment_value(name: str) -> str | None:

@@ -50,8 +50,6 @@ def _run(folder: Path, *arguments: str, **environment: str) -> tuple[subprocess.
     command = [sys.executable, "-c", PROBE, *arguments]
     own = _environment(folder, **environment)
     done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=120, check=False)
-        command, cwd=folder, env=_environment(folder, **environment), capture_output=True, text=True, timeout=120, check=False
-    )
     lines = done.stderr.splitlines()
     return done, json.loads(lines[-1]) if lines and lines[-1].startswith("[") else []
 
@@ -141,7 +139,7 @@ def test_every_way_of_calling_is_recorded(demo: tuple[Path, Any, list[str]]) -> 
     ]
     assert set(tree[-2:]) == {(2, "chat gpt-4", "llm", "completed"), (2, "chat qwen/qwen3-32b", "llm", "completed")}
     assert all(span["session"] == "demo" and span["user"] == "demo-user" for span in spans if span["kind"] != "attempt")
-    by_model = {span["model"]: span for span in spans if span["kind"] == "llm" and span["depth"] != 1 or span["outcome"] == "stopped"}
+    by_model = {span["model"]: span for span in spans if (span["kind"] == "llm" and span["depth"] != 1) or span["outcome"] == "stopped"}
     streamed = by_model["gpt-4"]
     assert (streamed["input_tokens"], streamed["output_tokens"]) == (12, 5)
     assert streamed["cost"] > 0
@@ -158,7 +156,7 @@ def test_it_also_exports_where_the_environment_says(tmp_path: Path) -> None:
     received: list[bytes] = []
 
     class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             received.append(self.rfile.read(int(self.headers["content-length"])))
             self.send_response(200)
             self.send_header("content-length", "0")
@@ -215,7 +213,7 @@ class _FakeService(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     requests: list[dict[str, Any]]
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.requests.append({"key": self.headers["authorization"], "path": self.path, **request})
         recording = by_id(self._choose(request))

@@ -409,7 +409,7 @@ def test_close_is_bounded_while_the_endpoint_hangs() -> None:
         worker.join(5)
 
 
-def test_close_interrupts_the_back_off(collector: Collector) -> None:
+def test_close_interrupts_the_back_off(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     collector.status = 503
     destination = OtlpDestination(settings(collector, otlp_timeout=30))
     got: list[dict[str, int]] = []
@@ -423,6 +423,7 @@ def test_close_interrupts_the_back_off(collector: Collector) -> None:
     assert time.monotonic() - began < 1
     worker.join(5)
     assert got == [{"refused:503": 1}]
+    assert "HTTP 503" in caplog.text
 
 
 def test_a_huge_record_does_not_harm_its_neighbours(collector: Collector) -> None:
@@ -513,6 +514,15 @@ def test_another_protocol_is_said_once(collector: Collector, caplog: pytest.LogC
     assert [entry.getMessage() for entry in caplog.records] == [
         f"tracer: OTLP protocol grpc is not supported yet; using http/protobuf to {collector.url}/v1/traces."
     ]
+
+
+def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    endpoint = f"http://me:sesame@127.0.0.1:{free_port()}/v1/traces?token=sesame"
+    destination = OtlpDestination(Settings(otlp_traces_endpoint=endpoint, otlp_headers={"x-key": "sesame"}, otlp_timeout=0.2))
+    with caplog.at_level(logging.DEBUG):
+        destination.export([llm_record()])
+    assert "cannot be reached" in caplog.text
+    assert "sesame" not in caplog.text
 
 
 def test_nothing_is_imported_before_the_first_export() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -157,6 +158,20 @@ def test_a_cut_stream_breaks_after_the_events_that_were_sent(server: ReplayServe
         assert len(taken) == 3
     with _client(server, by_id(CHAT), Behaviour(cut=0)) as client, pytest.raises(openai.APIConnectionError):
         _create(client, by_id(CHAT))
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass
+
+
+def test_a_cut_is_a_reset_not_an_orderly_end(server: ReplayServer) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    path = server.base_url(STREAM, Behaviour(cut=1)).removeprefix(server.address)
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"POST {path}/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        with pytest.raises(ConnectionResetError):
+            _read_to_the_end(connection)
 
 
 def test_failures_come_first_and_are_counted_for_each_url(server: ReplayServer) -> None:

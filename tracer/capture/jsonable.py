@@ -12,6 +12,9 @@ import orjson
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
+_UNCHANGING = frozenset((str, int, float, bool))
+_DUMPED: tuple[type, ...] = (dict, list, tuple, str, bytes, bool, int, float)
+
 
 def to_json(value: object) -> bytes:
     """`value` as compact UTF-8 JSON; what JSON cannot say is shown as text. Never raises.
@@ -32,12 +35,30 @@ def to_json(value: object) -> bytes:
         return b'"(a value that cannot be shown)"'
 
 
+def snapshot(value: object) -> object:
+    """`value` as it is now: texts, numbers and truth values themselves, anything else as a copy made of JSON's kinds of values.
+
+    >>> snapshot("text"), snapshot((1, {"a": {2}}))
+    ('text', [1, {'a': [2]}])
+    """
+    if value is None or type(value) in _UNCHANGING:
+        return value
+    return json.loads(to_json(value))
+
+
+def snapshots(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Metadata as it is now."""
+    return {name: snapshot(value) for name, value in metadata.items()}
+
+
 def _plain(value: Any) -> Any:
     """One step towards JSON for a value that orjson does not know. Never raises, whatever the value's class does."""
     try:
         dump = None if isinstance(value, type) else getattr(value, "model_dump", None) or getattr(value, "to_json", None)
         if callable(dump):
-            return dump()
+            dumped = dump()
+            # Objects that answer to every name, such as mocks, would go on for ever.
+            return dumped if dumped is None or isinstance(dumped, _DUMPED) else _shown(cast("object", value))
         if isinstance(value, (set, frozenset)):
             return list(cast("set[Any]", value))
         if isinstance(value, bytes | bytearray):

@@ -6,7 +6,7 @@ import uuid
 
 from tracer.call import COMPLETED, STOPPED, Call
 from tracer.capture.failure import ending_of, failure_of
-from tracer.capture.jsonable import to_json
+from tracer.capture.jsonable import snapshot, snapshots, to_json
 from tracer.runtime import close_call, report_fault, runtime
 from tracer.scope import current
 
@@ -52,7 +52,7 @@ class Run:
     def set_attribute(self, name: str, value: object) -> None:
         """One more attribute on the span: text, number, truth value or a list of these."""
         if self._call is not None:
-            self._call.attributes = {**(self._call.attributes or {}), name: value}
+            self._call.attributes = {**(self._call.attributes or {}), name: snapshot(value)}
 
     def add_tags(self, *tags: str) -> None:
         """Tags for this run alone."""
@@ -62,7 +62,7 @@ class Run:
     def add_metadata(self, **metadata: object) -> None:
         """Metadata for this run alone."""
         if self._call is not None:
-            self._call.metadata = {**(self._call.metadata or {}), **metadata}
+            self._call.metadata = {**(self._call.metadata or {}), **snapshots(metadata)}
 
     def __repr__(self) -> str:
         return f"Run({self.id})"

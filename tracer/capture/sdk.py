@@ -7,8 +7,8 @@ client's HTTP client, whose `send` sees each attempt. The user's own client stay
 from __future__ import annotations
 
 import functools
-import inspect
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -274,33 +274,18 @@ def _after(watch: Watch, result: Any) -> Any:
 
 
 def _watch_parse(raw: Any, watch: Watch) -> None:
-    """A raw response makes its stream when the caller asks for it: watch that stream then."""
-    bare = raw.parse
-    seen: list[int] = []
+    """A raw response makes its stream when the caller asks for it: watch that stream then.
 
-    def watched(parsed: Any) -> Any:
-        if id(parsed) not in seen and "_iterator" in getattr(parsed, "__dict__", {}):
-            seen.append(id(parsed))
+    The inner `_parse` is what makes it, once. The hook must not hold the response: one that refers to itself would outlive its last
+    user (and `raw.parse` has to stay a method that does).
+    """
+    bare = class_of(raw)._parse
+    this = weakref.ref(raw)
+
+    def parse(*args: Any, **kwargs: Any) -> Any:
+        parsed = bare(this(), *args, **kwargs)
+        if "_iterator" in getattr(parsed, "__dict__", {}):
             tap_stream(parsed, watch)
         return parsed
 
-    if inspect.iscoroutinefunction(bare):
-        raw.parse = _async_parse(bare, watched)
-    else:
-        raw.parse = _sync_parse(bare, watched)
-
-
-def _sync_parse(bare: Callable[..., Any], watched: Callable[[Any], Any]) -> Callable[..., Any]:
-    @functools.wraps(bare)
-    def parse(*args: Any, **kwargs: Any) -> Any:
-        return watched(bare(*args, **kwargs))
-
-    return parse
-
-
-def _async_parse(bare: Callable[..., Any], watched: Callable[[Any], Any]) -> Callable[..., Any]:
-    @functools.wraps(bare)
-    async def parse(*args: Any, **kwargs: Any) -> Any:
-        return watched(await bare(*args, **kwargs))
-
-    return parse
+    raw._parse = parse

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
 from tracer.call import KINDS, Call
+from tracer.capture.jsonable import snapshots
 from tracer.capture.run import Run, end_span
 from tracer.capture.shells import decorated
 from tracer.capture.threads import carry_scope_into_threads
@@ -60,7 +61,7 @@ class Trace:
         self._kind = kind
         self._inputs = inputs
         self._tags = tags
-        self._metadata = dict(metadata) if metadata else None
+        self._metadata = snapshots(metadata) if metadata else None
         self._entered = _Entered()
 
     def __enter__(self) -> Run:
@@ -151,12 +152,12 @@ class Context:
     __slots__ = ("_enabled", "_entered", "_metadata", "_session", "_tags", "_user")
 
     def __init__(
-        self, session: str | None, user: str | None, tags: tuple[str, ...], metadata: dict[str, object] | None, enabled: bool | None
+        self, session: str | None, user: str | None, tags: tuple[str, ...], metadata: Mapping[str, object] | None, enabled: bool | None
     ) -> None:
         self._session = session
         self._user = user
         self._tags = tags
-        self._metadata = metadata
+        self._metadata = snapshots(metadata) if metadata else None
         self._enabled = enabled
         self._entered = _Entered()
 

@@ -6,7 +6,7 @@ Nothing here may fail into the caller, and everything that a finalizer can reach
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any
@@ -39,6 +39,7 @@ class Watch:
         self.handed_over = False
         """The SDK has given its result to the caller; only from then on do closing and end of the body mean anything."""
         self.ended_bytes = False
+        """The body of the latest attempt has been read to its end."""
 
     # What happens on the wire.
 
@@ -48,6 +49,7 @@ class Watch:
             attempt = Attempt(perf_counter_ns())
             self.call.attempts.append(attempt)
             self.attempt = attempt
+            self.ended_bytes = False
             attempt.url = str(request.url)
             content_type = request.headers.get("content-type", "")
             attempt.request_content_type = content_type
@@ -83,7 +85,7 @@ class Watch:
             if hasattr(response, "_content"):
                 self._keep_body(attempt, response.content)
                 if self.call.streaming:
-                    _watch_closing(response, self)
+                    _watch_whole(response, self, attempt)
                 return
             attempt.content_encoding = headers.get("content-encoding", "")
             attempt.pieces = []
@@ -128,7 +130,7 @@ class Watch:
 
     def _left(self) -> str:
         """The ending of a stream that the caller leaves: abandoned if nothing of it was taken."""
-        taken = self._in_use() or (self.attempt is not None and bool(self.attempt.pieces))
+        taken = self._in_use() or (self.attempt is not None and self.attempt.first_piece > 0)
         return STOPPED if taken else ABANDONED
 
     def _in_use(self) -> bool:
@@ -164,27 +166,41 @@ class Watch:
 class Sentinel:
     """Held by whatever the caller can read the answer from; when it goes, nobody can."""
 
-    __slots__ = ("watch",)
+    __slots__ = ("attempt", "watch")
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        self.attempt = watch.attempt
 
     def __del__(self) -> None:
-        self.watch.dropped()
+        # The answer of an attempt that was repeated goes at any time, and means nothing.
+        if self.watch.attempt is self.attempt:
+            self.watch.dropped()
 
 
-def _watch_closing(response: Any, watch: Watch) -> None:
-    """See the caller close a response whose whole body was there from the start (in-memory transports never close a stream)."""
-    close, aclose = response.close, response.aclose
+def _watch_whole(response: Any, watch: Watch, attempt: Attempt) -> None:
+    """See the caller read and close a response whose whole body was there from the start (in-memory transports stream nothing)."""
+    bare_iter, bare_aiter, bare_close, bare_aclose = response.iter_bytes, response.aiter_bytes, response.close, response.aclose
     sentinel = Sentinel(watch)
 
-    def traced_close() -> None:
-        sentinel.watch.closes()
-        close()
+    def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+        attempt.first_piece = attempt.first_piece or perf_counter_ns()
+        yield from bare_iter(*args, **kwargs)
+        sentinel.watch.bytes_end()
 
-    async def traced_aclose() -> None:
-        sentinel.watch.closes()
-        await aclose()
+    async def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        attempt.first_piece = attempt.first_piece or perf_counter_ns()
+        async for piece in bare_aiter(*args, **kwargs):
+            yield piece
+        sentinel.watch.bytes_end()
 
-    response.close = traced_close
-    response.aclose = traced_aclose
+    def close() -> None:
+        sentinel.watch.closes()
+        bare_close()
+
+    async def aclose() -> None:
+        sentinel.watch.closes()
+        await bare_aclose()
+
+    response.iter_bytes, response.aiter_bytes = iter_bytes, aiter_bytes
+    response.close, response.aclose = close, aclose

@@ -8,7 +8,7 @@ first needed, never before.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from importlib import import_module
 from threading import Lock
 from typing import Any, cast
@@ -60,7 +60,7 @@ class Clients:
         self._lock = Lock()
         # Connections belong to the event loop in which they were made, so a client that we make serves one loop only: without
         # this the second `asyncio.run(...)` of a script fails with "Event loop is closed".
-        self._derived: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._derived: WeakKeyDictionary[Any, tuple[Any, AsyncGenerator[None, None]]] = WeakKeyDictionary()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Clients:
         return self
@@ -73,17 +73,29 @@ class Clients:
                     self._sync = traced(_other_client(self._async))
         return self._sync
 
-    def for_async(self) -> Any:
+    async def for_async(self) -> Any:
         """The client for async calls in the running event loop. Raises TypeError if it cannot be made."""
         if self._async is not None:
             return self._async
         import asyncio
 
         loop = asyncio.get_running_loop()
-        client = self._derived.get(loop)
-        if client is None:
-            client = self._derived[loop] = traced(_other_client(self._sync))
+        known = self._derived.get(loop)
+        if known is not None:
+            return known[0]
+        client = traced(_other_client(self._sync))
+        keeper = self._until_the_loop_ends(loop, client)
+        self._derived[loop] = client, keeper
+        await anext(keeper)
         return client
+
+    async def _until_the_loop_ends(self, loop: Any, client: Any) -> AsyncGenerator[None, None]:
+        """Closes a client that we made: the loop ends open generators before it closes, as nothing else of ours would be told."""
+        try:
+            yield
+        finally:
+            self._derived.pop(loop, None)
+            await client.close()
 
 
 def traced(client: Any) -> Any:

@@ -59,6 +59,11 @@ def for_each(base: Config, more: Configs, count: int) -> list[Config]:
     return [first if position == 0 else others for position in range(count)]
 
 
+def concurrency(configs: Sequence[Config]) -> int | None:
+    """How many of these may run at once; None if nothing limits it."""
+    return configs[0].get("max_concurrency") if configs else None
+
+
 def upcoming(config: Config) -> Upcoming:
     """What the next call of the client is to be called."""
     metadata = config.get("metadata")

@@ -36,7 +36,8 @@ class LangChainChatModel(BaseChatModel):
 
     def __init__(self, chat: ChatModel | None = None, **parameters: Any) -> None:
         own = {name: parameters.pop(name) for name in tuple(parameters) if name in BaseChatModel.model_fields}
-        super().__init__(chat=ChatOpenAI(**parameters) if chat is None else chat, **own)
+        own["chat"] = ChatOpenAI(**parameters) if chat is None else chat
+        super().__init__(**own)
 
     @property
     def _llm_type(self) -> str:

@@ -6,8 +6,9 @@ texts. Messages are values: two with the same fields are equal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, cast
 
 Content = str | list[str | dict[str, Any]]
 """What a message says: a text or a list of parts."""
@@ -67,8 +68,11 @@ def tool_call(name: str, args: dict[str, Any], id: str | None = None) -> ToolCal
     return {"name": name, "args": args, "id": id, "type": "tool_call"}
 
 
-def _empty_object() -> dict[str, Any]:
-    return {}
+# The builtins themselves: a function of ours, or `list[ToolCall]`, would be called five times for each piece of a stream.
+_empty_object = cast("Callable[[], dict[str, Any]]", dict)
+_no_tool_calls = cast("Callable[[], list[ToolCall]]", list)
+_no_invalid_tool_calls = cast("Callable[[], list[InvalidToolCall]]", list)
+_no_tool_call_chunks = cast("Callable[[], list[ToolCallChunk]]", list)
 
 
 @dataclass(slots=True, repr=False)
@@ -171,18 +175,6 @@ class ChatMessage(BaseMessage):
     type: ClassVar[str] = "chat"
 
     role: str = field(kw_only=True)
-
-
-def _no_tool_calls() -> list[ToolCall]:
-    return []
-
-
-def _no_invalid_tool_calls() -> list[InvalidToolCall]:
-    return []
-
-
-def _no_tool_call_chunks() -> list[ToolCallChunk]:
-    return []
 
 
 @dataclass(slots=True, repr=False)

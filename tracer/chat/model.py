@@ -1,6 +1,6 @@
 """`ChatModel`: a chat client with the verbs invoke, stream, batch and generate, each call traced by the client itself.
 
-Sync and async share everything before and after the call: `_prepare` makes the request, `read_answer` and `read_chunk` read what
+Sync and async share everything before and after the call: `prepare` makes the request, `read_answer` and `read_chunk` read what
 comes back; a verb is only the shell between them.
 """
 
@@ -9,44 +9,23 @@ comes back; a verb is only the shell between them.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from tracer.chat.answers import read_answer, read_chunk
 from tracer.chat.batching import run_all, run_all_async
+from tracer.chat.calls import Prepared, prepare, result_of
 from tracer.chat.clients import Clients
-from tracer.chat.coerce import messages_from
 from tracer.chat.composing import Composable
-from tracer.chat.config import Config, Configs, for_each, merged, upcoming
-from tracer.chat.convert import to_openai
-from tracer.chat.merging import add_counts
+from tracer.chat.config import Config, Configs, concurrency, for_each, merged
 from tracer.chat.messages import AIMessage, AIMessageChunk
-from tracer.chat.results import ChatGeneration, LLMResult, RunInfo
+from tracer.chat.results import ChatGeneration, LLMResult
 from tracer.chat.runlog import RunLogPatch, run_log
-from tracer.scope import Scope, Upcoming, current, enter, leave
+from tracer.scope import enter, leave
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tracer.chat.structured import StructuredModel
-
-
-class _Prepared:
-    """One call, ready to be made: the arguments of `create`, and what its record is to be called."""
-
-    __slots__ = ("arguments", "upcoming")
-
-    def __init__(self, arguments: dict[str, Any], upcoming: Upcoming) -> None:
-        self.arguments = arguments
-        self.upcoming = upcoming
-
-    def scope(self) -> Scope:
-        return replace(current(), upcoming=self.upcoming)
-
-    @property
-    def run(self) -> RunInfo:
-        return RunInfo(UUID(int=self.upcoming.run_id or 0))
 
 
 class ChatModel(Composable):
@@ -159,7 +138,7 @@ class ChatModel(Composable):
         return run_all(
             lambda item: read_answer(self._create(self._prepare(item[0], item[1], stop, parameters)))[0].message,
             list(zip(inputs, configs, strict=True)),
-            max_concurrency=_concurrency(configs),
+            max_concurrency=concurrency(configs),
             return_exceptions=return_exceptions,
         )
 
@@ -179,7 +158,7 @@ class ChatModel(Composable):
 
         configs = for_each(self._config, config, len(inputs))
         items = list(zip(inputs, configs, strict=True))
-        return await run_all_async(one, items, max_concurrency=_concurrency(configs), return_exceptions=return_exceptions)
+        return await run_all_async(one, items, max_concurrency=concurrency(configs), return_exceptions=return_exceptions)
 
     def generate(
         self, messages: Sequence[Any], stop: str | Sequence[str] | None = None, *, config: Configs = None, **parameters: Any
@@ -187,21 +166,21 @@ class ChatModel(Composable):
         """Full results for a list of inputs: all choices, finish reasons, token usage, run ids."""
         configs = for_each(self._config, config, len(messages))
         prepared = [self._prepare(item, settings, stop, parameters) for item, settings in zip(messages, configs, strict=True)]
-        generations = run_all(lambda item: read_answer(self._create(item)), prepared, max_concurrency=_concurrency(configs))
-        return self._result(prepared, generations, parameters)
+        generations = run_all(lambda item: read_answer(self._create(item)), prepared, max_concurrency=concurrency(configs))
+        return result_of(prepared, generations, parameters.get("model") or self.model)
 
     async def agenerate(
         self, messages: Sequence[Any], stop: str | Sequence[str] | None = None, *, config: Configs = None, **parameters: Any
     ) -> LLMResult:
         """`generate` without blocking."""
 
-        async def one(item: _Prepared) -> list[ChatGeneration]:
+        async def one(item: Prepared) -> list[ChatGeneration]:
             return read_answer(await self._acreate(item))
 
         configs = for_each(self._config, config, len(messages))
         prepared = [self._prepare(item, settings, stop, parameters) for item, settings in zip(messages, configs, strict=True)]
-        generations = await run_all_async(one, prepared, max_concurrency=_concurrency(configs))
-        return self._result(prepared, generations, parameters)
+        generations = await run_all_async(one, prepared, max_concurrency=concurrency(configs))
+        return result_of(prepared, generations, parameters.get("model") or self.model)
 
     # Models made from this one.
 
@@ -261,18 +240,10 @@ class ChatModel(Composable):
 
     # Before, during and after a call.
 
-    def _prepare(self, input: Any, config: Config, stop: str | Sequence[str] | None, parameters: dict[str, Any]) -> _Prepared:
-        arguments = {**self._parameters, **parameters}
-        if stop is not None:
-            arguments["stop"] = stop if isinstance(stop, str) else list(stop)
-        asks_usage = arguments.pop("stream_usage", None)
-        if asks_usage is not None and arguments.get("stream") and arguments.get("stream_options") is None:
-            arguments["stream_options"] = {"include_usage": bool(asks_usage)}
-        arguments = {name: value for name, value in arguments.items() if value is not None}
-        arguments["messages"] = [to_openai(message) for message in messages_from(input)]
-        return _Prepared(arguments, upcoming(config))
+    def _prepare(self, input: Any, config: Config, stop: str | Sequence[str] | None, parameters: dict[str, Any]) -> Prepared:
+        return prepare({**self._parameters, **parameters}, input, config, stop)
 
-    def _create(self, prepared: _Prepared) -> Any:
+    def _create(self, prepared: Prepared) -> Any:
         create = self._clients.sync().chat.completions.create
         earlier = enter(prepared.scope())
         try:
@@ -280,15 +251,15 @@ class ChatModel(Composable):
         finally:
             leave(earlier)
 
-    async def _acreate(self, prepared: _Prepared) -> Any:
-        create = self._clients.for_async().chat.completions.create
+    async def _acreate(self, prepared: Prepared) -> Any:
+        create = (await self._clients.for_async()).chat.completions.create
         earlier = enter(prepared.scope())
         try:
             return await create(**prepared.arguments)
         finally:
             leave(earlier)
 
-    def _pieces(self, prepared: _Prepared) -> Generator[AIMessageChunk, None, None]:
+    def _pieces(self, prepared: Prepared) -> Generator[AIMessageChunk, None, None]:
         stream = self._create(prepared)
         try:
             for chunk in stream:
@@ -300,7 +271,7 @@ class ChatModel(Composable):
             if close is not None:
                 close()
 
-    async def _apieces(self, prepared: _Prepared) -> AsyncGenerator[AIMessageChunk, None]:
+    async def _apieces(self, prepared: Prepared) -> AsyncGenerator[AIMessageChunk, None]:
         stream = await self._acreate(prepared)
         try:
             async for chunk in stream:
@@ -311,15 +282,3 @@ class ChatModel(Composable):
             close = getattr(stream, "close", None) or getattr(stream, "aclose", None)
             if close is not None:
                 await close()
-
-    def _result(self, prepared: list[_Prepared], generations: list[list[ChatGeneration]], parameters: dict[str, Any]) -> LLMResult:
-        usage: dict[str, Any] = {}
-        for choices in generations:
-            # Each choice of an answer bears the usage of the whole answer.
-            add_counts(usage, cast("dict[str, Any]", choices[0].message.response_metadata.get("token_usage") or {}))
-        output = {"token_usage": usage, "model_name": parameters.get("model") or self.model}
-        return LLMResult(generations, output, [item.run for item in prepared])
-
-
-def _concurrency(configs: Sequence[Config]) -> int | None:
-    return configs[0].get("max_concurrency") if configs else None

@@ -93,7 +93,8 @@ def _report(path: Path, trace_id: str | None, *, live: bool) -> int:
 
 
 def _closing_words(path: Path, trace_id: str, *, live: bool) -> str:
-    where = "came from the real OpenAI API (the retry's from loopback, since no 429 can be ordered)" if live else "are recorded ones"
+    replayed = "are recorded ones, served on loopback"
+    where = "came from the real OpenAI API, but the retry's from loopback: no 429 can be ordered" if live else replayed
     command = _command()
     store = shlex.quote(str(path))
     return f"""

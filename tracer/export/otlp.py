@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from tracer.export.destination import Delivery
 from tracer.export.notices import Notices, logger, quiet, silence_exporters
 from tracer.export.readable import readable_spans
 from tracer.export.span import SpanData
 from tracer.export.spans import spans_of
-from tracer.export.wire import Reply, recording_session
+from tracer.export.wire import Reply, describe, recording_session
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
@@ -54,6 +54,7 @@ class OtlpDestination:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = endpoint_of(settings)
+        self._shown = without_secrets(self.endpoint)
         self._settings = settings
         self._notices = Notices()
         self._exporter: OTLPSpanExporter | None = None
@@ -72,7 +73,7 @@ class OtlpDestination:
             with quiet():
                 self._export(records, delivery)
         except Exception as error:
-            self._lose(delivery, "internal", len(records) - _counted(delivery), f"OTLP export failed ({error!r})")
+            self._lose(delivery, "internal", len(records) - _counted(delivery), f"OTLP export failed ({describe(error)})")
         finally:
             self._idle.set()
         return delivery
@@ -124,7 +125,7 @@ class OtlpDestination:
             with _uninstrumented():
                 accepted = exporter.export(spans).name == "SUCCESS"
         except Exception as error:
-            # Versions up to 1.32 raise where newer ones answer failure.
+            # Older versions raise where newer ones answer failure.
             accepted = False
             if reply.error is None:
                 reply.failed(error)
@@ -133,24 +134,22 @@ class OtlpDestination:
             rejected = min(reply.rejected, records)
             delivery.exported += records - rejected
             if rejected:
-                text = f"OTLP endpoint {self.endpoint} rejected {reply.rejected} spans ({reply.explanation or 'without a reason'})"
+                text = f"OTLP endpoint {self._shown} rejected {reply.rejected} spans ({reply.explanation or 'without a reason'})"
                 self._lose(delivery, "rejected", rejected, text)
             return
         reason, text, advice = reply.reason(self._settings.otlp_timeout)
-        self._lose(delivery, reason, records, f"OTLP endpoint {self.endpoint} {text}", advice)
+        self._lose(delivery, reason, records, f"OTLP endpoint {self._shown} {text}", advice)
 
     def _lose(self, delivery: Delivery, reason: str, records: int, text: str, advice: str = "") -> None:
         delivery.drop(reason, records)
-        # Whoever closes has given the rest up knowingly.
-        if not self._closed.is_set():
-            self._notices.lost(reason, records, text, advice)
+        self._notices.lost(reason, records, text, advice)
 
     def _say_protocol(self) -> None:
         asked = self._settings.otlp_protocol
         if asked not in (None, "http/protobuf"):
-            _warn_once(f"OTLP protocol {asked} is not supported yet; using http/protobuf to {self.endpoint}.")
+            _warn_once(f"OTLP protocol {asked} is not supported yet; using http/protobuf to {self._shown}.")
         elif asked is None and urlsplit(self.endpoint).port == GRPC_PORT:
-            _warn_once(f"port {GRPC_PORT} is the one for gRPC, but http/protobuf is sent to {self.endpoint}; its port is mostly 4318.")
+            _warn_once(f"port {GRPC_PORT} is the one for gRPC, but http/protobuf is sent to {self._shown}; its port is mostly 4318.")
 
 
 _warned: set[str] = set()
@@ -172,6 +171,16 @@ def endpoint_of(settings: Settings) -> str:
     if settings.otlp_traces_endpoint:
         return _with_scheme(settings.otlp_traces_endpoint)
     return f"{_with_scheme(settings.otlp_endpoint or DEFAULT_ENDPOINT).rstrip('/')}/{TRACES_PATH}"
+
+
+def without_secrets(url: str) -> str:
+    """The URL as it may be logged: without user, password, query and fragment.
+
+    >>> without_secrets("https://me:key@collector:4318/v1/traces?token=x")
+    'https://collector:4318/v1/traces'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def weight_of(span: SpanData) -> int:

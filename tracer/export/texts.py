@@ -24,7 +24,7 @@ def shorten_text(text: str, limit: int) -> str:
     """The text in at most `limit` bytes of UTF-8: head and tail, and between them how many bytes were left out.
 
     >>> shorten_text("a" * 100, 40)
-    'aaaaaa … [88 bytes left out] … aaaaaa'
+    'aaaaa … [90 bytes left out] … aaaaa'
     """
     if len(text) * 4 <= limit or (len(text) <= limit and text.isascii()):
         return text

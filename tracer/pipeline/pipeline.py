@@ -23,6 +23,7 @@ from tracer.pipeline.ledger import Account
 from tracer.reading import read_call
 from tracer.reading.record import Record
 from tracer.runtime import close_call, logger, report_fault, runtime
+from tracer.scope import EMPTY, enter, leave
 from tracer.settings import Settings
 
 BATCH_RECORDS = 512
@@ -91,10 +92,13 @@ class Pipeline:
             if self._thread is not None or self._closing:
                 return
             thread = threading.Thread(target=self._work, name="tracer", daemon=True)
+            scope = enter(EMPTY)  # Threads inherit the scope; the worker outlives that of the call that starts it.
             try:
                 thread.start()
             except RuntimeError:
                 return  # The interpreter is shutting down; the exit hook delivers what is queued.
+            finally:
+                leave(scope)
             self._thread = thread
             runtime.running = True
         _hook_into_multiprocessing()
@@ -130,11 +134,15 @@ class Pipeline:
         lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
         if lost and not done:
-            logger.warning("tracer: %d records could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)", lost)
+            noun = "record" if lost == 1 else "records"
+            logger.warning("tracer: %d %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)", lost, noun)
         return done
 
     def _close_books(self, reason: str) -> int:
-        """Count what was not delivered as dropped; nothing is taken or counted after this. Gives the most that a destination lost."""
+        """Count what was not delivered as dropped; nothing is taken or counted after this.
+
+        Gives the most that a destination lost by this or by being closed; what it lost before, it has said itself.
+        """
         with self._books:
             self._over = True
             left = [item for item in tuple(self._queue) if isinstance(item, Call)]
@@ -145,8 +153,8 @@ class Pipeline:
             lost = 0
             for account in self._accounts.values():
                 missing = self._taken - account.settled
+                lost = max(lost, missing + account.dropped.get("closed", 0))
                 account.drop(reason, missing)
-                lost = max(lost, missing)
             return lost
 
     def _drain_here(self) -> bool:
@@ -310,3 +318,17 @@ def at_exit() -> None:
     if isinstance(pipeline, Pipeline):
         finish_open_calls()
         pipeline.shutdown(runtime.settings.exit_timeout)
+        _keep_interrupt()
+
+
+def _keep_interrupt() -> None:
+    """Let a process that Ctrl-C ended still die of SIGINT, as its shell expects.
+
+    Python notes the interrupt in a flag that any `exec` of a text clears, and modules imported meanwhile do that (dataclasses). Another
+    such `exec` sets it again.
+    """
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        try:
+            exec("raise KeyboardInterrupt")  # noqa: S102
+        except KeyboardInterrupt:
+            pass

@@ -49,7 +49,7 @@ def _read_choices(read_choice: Callable[[Json, Generation], Message]) -> AnswerR
     def read(answer: Json, generation: Generation) -> None:
         choices = list_at(answer, "choices", generation.problems)
         if choices is None:
-            if "choices" in answer:
+            if answer.get("choices") is None:
                 note(generation.problems, "the answer has no choices")
             return
         for choice in choices:

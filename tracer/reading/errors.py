@@ -10,7 +10,7 @@ _ANSWER_KEYS = ("choices", "output", "data")
 
 def is_error_body(body: Json) -> bool:
     """The body says what went wrong and holds no answer."""
-    return bool(body.get("error")) and not any(body.get(key) for key in _ANSWER_KEYS)
+    return bool(body.get("error")) and not any(body.get(key) is not None for key in _ANSWER_KEYS)
 
 
 def read_error(generation: Generation, body: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from tracer.reading.merge import OTHER, REASONING, TEXT, TOOL_CALL, USAGE
-from tracer.reading.merge_parts import join_base64, join_parts
+from tracer.reading.merge_parts import join_audio, join_parts, kind_of_parts
 from tracer.reading.merge_tool_calls import ToolCallDrafts
 from tracer.reading.values import Problems, kind, note
 
@@ -21,6 +21,7 @@ _JOINED = {
 """Fields of a delta whose texts are fragments of one text, and the kind of chunk they make."""
 
 _CHOICE_KEYS = frozenset({"index", "delta", "finish_reason", "logprobs", "text"})
+_COMMON_KEYS = frozenset({"id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation"})
 _NOT_IN_ANSWER = frozenset({"choices", "usage", "object", "obfuscation"})
 _HEAD = ("id", "object", "created", "model", "choices", "usage")
 
@@ -32,24 +33,42 @@ class ChoicesMerger:
         self._layout = layout
         self._problems = problems
         self._head: dict[str, Any] = {}
-        self._seen: tuple[object, ...] | None = None
-        self._width = -1
+        self._last: dict[str, Any] | None = None
+        self._width = 0
+        self._id: object = None
+        self._model: object = None
+        self._tier: object = None
+        self._fingerprint: object = None
         self._usage: Any = None
         self._choices: dict[int, _Choice] = {}
 
     def add(self, event: dict[str, Any]) -> str:
         """Take one chunk and say what it brought first."""
-        get = event.get
-        seen = (get("id"), get("model"), get("system_fingerprint"), get("service_tier"))
+        get: Any = event.get
         # Chunks repeat their head; comparing it is far cheaper than copying it each time.
-        if seen != self._seen or len(event) != self._width:
+        if (
+            len(event) != self._width
+            or get("id") != self._id
+            or get("model") != self._model
+            or get("service_tier") != self._tier
+            or get("system_fingerprint") != self._fingerprint
+        ):
             self._absorb_head(event)
-            self._seen = seen
-            self._width = len(event)
+        self._last = event
         brought = ""
-        choices = get("choices")
-        if choices:
-            brought = self._add_choices(choices)
+        choices: Any = get("choices")
+        known = self._choices
+        if choices.__class__ is list:
+            for position, choice in enumerate(choices):
+                try:
+                    draft = known[choice["index"]]
+                except (KeyError, TypeError, IndexError):
+                    draft = self._choice(choice, position)
+                # The chunk counts as what its first choice with content brings; every choice must be taken all the same.
+                added = draft.add(choice) if draft is not None else ""
+                brought = brought or added
+        elif choices is not None:
+            note(self._problems, f"choices of a chunk is {kind(choices)}")
         usage = get("usage")
         if usage is not None:
             self._add_usage(usage)
@@ -58,8 +77,9 @@ class ChoicesMerger:
 
     def answer(self) -> dict[str, Any] | None:
         """The answer as the unstreamed endpoint gives it; None before the first chunk."""
-        if self._seen is None:
+        if self._last is None:
             return None
+        self._absorb_head(self._last)
         whole: dict[str, Any] = {
             "id": self._head.get("id"),
             "object": self._layout,
@@ -76,29 +96,22 @@ class ChoicesMerger:
         for key, value in event.items():
             if key not in _NOT_IN_ANSWER and (key not in self._head or (value is not None and value != "")):
                 self._head[key] = value
+        # Fields of a server's own may change from chunk to chunk, so where there are any, every chunk is looked at.
+        self._width = len(event) if _COMMON_KEYS.issuperset(event) else 0
+        self._id = event.get("id")
+        self._model = event.get("model")
+        self._tier = event.get("service_tier")
+        self._fingerprint = event.get("system_fingerprint")
 
-    def _add_choices(self, choices: Any) -> str:
-        if choices.__class__ is not list:
-            note(self._problems, f"choices of a chunk is {kind(choices)}")
-            return ""
-        brought = ""
-        known = self._choices
-        position = -1
-        for choice in choices:
-            position += 1
-            if choice.__class__ is not dict:
-                note(self._problems, f"a choice of a chunk is {kind(choice)}")
-                continue
-            index = choice.get("index")
-            if index.__class__ is not int:
-                index = self._odd_index(index, position)
-            draft = known.get(index)
-            if draft is None:
-                draft = known[index] = _Choice(self._problems)
-            # The chunk counts as what its first choice with content brings; every choice must be taken all the same.
-            added = draft.add(choice)
-            brought = brought or added
-        return brought
+    def _choice(self, choice: Any, position: int) -> _Choice | None:
+        """The draft for a choice that is new, or whose index is missing or odd; None for what is no choice."""
+        if not isinstance(choice, dict):
+            note(self._problems, f"a choice of a chunk is {kind(choice)}")
+            return None
+        index = cast("dict[str, Any]", choice).get("index")
+        if index.__class__ is not int:
+            index = self._odd_index(index, position)
+        return self._choices.setdefault(cast("int", index), _Choice(self._problems))
 
     def _add_usage(self, usage: Any) -> None:
         # Some servers send it with every chunk; the last one counts, and one of a wrong shape never hides a good one.
@@ -135,7 +148,13 @@ class _Choice:
         brought = ""
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
-            brought = self.add_delta(delta)
+            content = delta.get("content")
+            if content.__class__ is str and len(delta) == 1 and "content" in self.texts:
+                # Nearly all chunks of a long answer are of this kind.
+                self.texts["content"].append(content)
+                brought = TEXT if content else ""
+            else:
+                brought = self.add_delta(delta)
         elif delta is not None:
             note(self.problems, f"a delta is {kind(delta)}")
         elif "text" in choice:
@@ -186,7 +205,7 @@ class _Choice:
             return ""
         self.texts.setdefault("content", []).extend(cast("list[Any]", value))
         self.fields.setdefault("content", None)
-        return _kind_of_parts(cast("list[Any]", value))
+        return kind_of_parts(cast("list[Any]", value))
 
     def add_tool_calls(self, value: Any) -> str:
         if not isinstance(value, list):
@@ -278,7 +297,7 @@ class _Choice:
         if self.function_call is not None:
             message["function_call"] = {**self.function_call, "arguments": "".join(self.function_call["arguments"])}
         if self.audio is not None:
-            message["audio"] = _whole_audio(self.audio)
+            message["audio"] = join_audio(self.audio)
         if message["content"] == "" and (self.tool_calls or self.function_call or self.audio or message.get("refusal")):
             message["content"] = None
         return message
@@ -300,23 +319,3 @@ def _joined(key: str, fragments: list[Any]) -> Any:
         text = "".join(fragments)
         return text if text or key == "content" else None
     return join_parts([{"type": "text", "text": part} if isinstance(part, str) else part for part in fragments if part])
-
-
-def _kind_of_parts(parts: list[Any]) -> str:
-    for part in parts:
-        if isinstance(part, str) or (isinstance(part, dict) and part.get("type") == "text"):  # pyright: ignore[reportUnknownMemberType]
-            return TEXT
-        if isinstance(part, dict) and part.get("type") in ("thinking", "reasoning"):  # pyright: ignore[reportUnknownMemberType]
-            return REASONING
-    return ""
-
-
-def _whole_audio(audio: dict[str, list[Any]]) -> dict[str, Any]:
-    whole: dict[str, Any] = {}
-    for key, parts in audio.items():
-        if key not in ("data", "transcript"):
-            whole[key] = parts[-1]
-            continue
-        texts = [part for part in parts if isinstance(part, str)]
-        whole[key] = join_base64(texts) if key == "data" else "".join(texts)
-    return whole

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any, cast
 
+from tracer.reading.merge import REASONING, TEXT
+
 _GROWING = ("text", "summary", "thinking")
 
 
@@ -56,4 +58,26 @@ def _whole_part(part: Any) -> Any:
             texts = all(isinstance(piece, str) for piece in fragments)
             lists = [item for piece in fragments for item in (cast("list[Any]", piece) if isinstance(piece, list) else [piece])]
             whole[name] = "".join(fragments) if texts else join_parts(lists)
+    return whole
+
+
+def kind_of_parts(parts: list[Any]) -> str:
+    """What a list of typed parts brought first, as the kind of a chunk."""
+    for part in parts:
+        if isinstance(part, str) or (isinstance(part, dict) and part.get("type") == "text"):  # pyright: ignore[reportUnknownMemberType]
+            return TEXT
+        if isinstance(part, dict) and part.get("type") in ("thinking", "reasoning"):  # pyright: ignore[reportUnknownMemberType]
+            return REASONING
+    return ""
+
+
+def join_audio(audio: dict[str, list[Any]]) -> dict[str, Any]:
+    """The fragments of a spoken answer, field by field: sound and transcript are joined, of the rest the last value counts."""
+    whole: dict[str, Any] = {}
+    for key, parts in audio.items():
+        if key not in ("data", "transcript"):
+            whole[key] = parts[-1]
+            continue
+        texts = [part for part in parts if isinstance(part, str)]
+        whole[key] = join_base64(texts) if key == "data" else "".join(texts)
     return whole

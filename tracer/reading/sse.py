@@ -34,7 +34,10 @@ def _plain_events(data: bytes) -> list[bytes] | None:
     """The common stream, `data: …` and a blank line for each event and nothing else, by one call into C; None for any other."""
     if data[:6] != b"data: ":
         return None
-    found = data.removesuffix(b"\n\n")[6:].split(b"\n\ndata: ")
+    found = data.split(b"\n\ndata: ")
+    # Only the ends are trimmed: a copy of the whole stream would cost as much as splitting it.
+    found[0] = found[0][6:]
+    found[-1] = found[-1].removesuffix(b"\n\n")
     return None if [content for content in found if b"\n" in content] else found
 
 

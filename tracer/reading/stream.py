@@ -39,12 +39,8 @@ def read_stream(data: bytes, operation: str, most_chunks: int | None, generation
             note(generation.problems, "an event of the stream is not an object")
             kinds.append(OTHER)
             continue
-        if position in error_positions or event.get("type") == "error":
-            # The Responses API's own error event has the fields beside its type, and is a chunk like any other.
-            read_error(generation, event)
-        if event.get("error"):
+        if ("error" in event or "type" in event or error_positions) and _take_error(event, generation, named=position in error_positions):
             # The SDKs raise here, so the caller never saw this event as a chunk; what else it says counts all the same.
-            read_error(generation, event["error"])
             guarded(generation.problems, "an event of the stream", add, event)
             continue
         try:
@@ -55,6 +51,17 @@ def read_stream(data: bytes, operation: str, most_chunks: int | None, generation
     if not kinds and not _has_error(generation):
         note(generation.problems, "the stream has no events")
     return guarded(generation.problems, "the stream as a whole", merger.answer)
+
+
+def _take_error(event: dict[str, Any], generation: Generation, *, named: bool) -> bool:
+    """Take the error of an event, if it has one; True if it is one at which the SDKs raise. `named`: the event's name is `error`."""
+    if event.get("error"):
+        read_error(generation, event["error"])
+        return True
+    if named or event.get("type") == "error":
+        # The Responses API's own error event has the fields beside its type, and is a chunk like any other.
+        read_error(generation, event)
+    return False
 
 
 def _has_error(generation: Generation) -> bool:

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 JsonObject = dict[str, Any]
 
@@ -21,13 +21,17 @@ ANSWER = "The purpose of model regularization is to keep a model from fitting no
 
 
 class Loopback:
-    """The server: `requests` are the bodies it got, `base_url` is for a client. `gate` holds each piece of a stream back when set."""
+    """The server: `requests` are the bodies it got, `base_url` is for a client.
+
+    `gate` holds each piece of a stream back when set, `hold` whole answers.
+    """
 
     def __init__(self) -> None:
         self.requests: list[JsonObject] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.gate: threading.Semaphore | None = None
+        self.hold: threading.Event | None = None
         self.sent = 0
         self.broken = threading.Event()
         loopback = self
@@ -61,6 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         state.requests.append(body)
         state.paths.append(self.path)
         state.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if state.hold is not None:
+            state.hold.wait(10)
+            self.close_connection = True
+            return
         failure = re.search(r"FAIL (\d+)", last_text(body))
         if failure:
             status = int(failure[1])
@@ -106,7 +114,7 @@ def last_text(body: JsonObject) -> str:
 
 def text_of(content: Any) -> str:
     if isinstance(content, list):
-        return " ".join(part.get("text", "") for part in content if isinstance(part, dict))  # type: ignore[union-attr]
+        return " ".join(part.get("text", "") for part in cast("list[JsonObject]", content))
     return content or ""
 
 
@@ -144,9 +152,9 @@ def usage(body: JsonObject, message: JsonObject) -> JsonObject:
 
 def reply(body: JsonObject) -> tuple[JsonObject, str]:
     """What the scripted model says: the message and its finish reason."""
-    form = body.get("response_format") or {}
+    form: JsonObject = body.get("response_format") or {}
     if form.get("type") == "json_schema":
-        schema = form["json_schema"].get("schema") or {}
+        schema: JsonObject = form["json_schema"].get("schema") or {}
         return {"content": json.dumps(instance(schema, schema, last_text(body)))}, "stop"
     if form.get("type") == "json_object":
         return {"content": json.dumps({"setup": "Why did the cat cross the road?", "punchline": "To get to the other side."})}, "stop"
@@ -155,21 +163,22 @@ def reply(body: JsonObject) -> tuple[JsonObject, str]:
         return {"content": None, "tool_calls": called}, "tool_calls"
     said = re.search(r"Say: (.*)", last_text(body))
     text = said[1] if said else ANSWER
-    stops = body.get("stop") or []
+    stops: str | list[str] = body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
         text = text.split(stop)[0]
     return {"content": text}, "stop"
 
 
 def tool_calls(body: JsonObject) -> list[JsonObject]:
-    tools = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
-    choice = body.get("tool_choice")
+    offered: list[JsonObject] = body.get("tools") or []
+    tools: list[JsonObject] = [tool["function"] for tool in offered if tool.get("type") == "function"]
+    choice: Any = body.get("tool_choice")
     answered = body["messages"][-1]["role"] == "tool"
     if not tools or choice == "none" or (answered and choice in (None, "auto")):
         return []
-    wanted = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["name"]
+    wanted: str = tools[0]["name"] if isinstance(choice, str | None) else choice["function"]["name"]
     tool = next(item for item in tools if item["name"] == wanted)
-    schema = tool.get("parameters") or {}
+    schema: JsonObject = tool.get("parameters") or {}
     arguments = json.dumps(instance(schema, schema, last_text(body)), ensure_ascii=False)
     return [{"id": "call_1", "type": "function", "function": {"name": wanted, "arguments": arguments}}]
 
@@ -206,7 +215,8 @@ def instance(schema: JsonObject, root: JsonObject, prompt: str) -> Any:
 def chunks(body: JsonObject) -> Iterator[JsonObject]:
     """The answer as chunks: role first, then a word or a piece of arguments each, the finish reason, and the usage if asked for."""
     message, finish = reply(body)
-    wants_usage = (body.get("stream_options") or {}).get("include_usage")
+    options: JsonObject = body.get("stream_options") or {}
+    wants_usage = options.get("include_usage")
     identity = f"chatcmpl-{next(NUMBERS)}"
 
     def chunk(choices: list[JsonObject], counts: JsonObject | None = None) -> JsonObject:
@@ -220,7 +230,8 @@ def chunks(body: JsonObject) -> Iterator[JsonObject]:
     yield delta({"role": "assistant", "content": "" if message["content"] is not None else None, "refusal": None})
     for word in re.findall(r"\S+\s*", message["content"] or ""):
         yield delta({"content": word})
-    for index, call in enumerate(message.get("tool_calls") or []):
+    calls: list[JsonObject] = message.get("tool_calls") or []
+    for index, call in enumerate(calls):
         function = call["function"]
         yield delta({"tool_calls": [{**call, "index": index, "function": {"name": function["name"], "arguments": ""}}]})
         for start in range(0, len(function["arguments"]), 5):

@@ -1,10 +1,15 @@
 """Chat models in LangChain's chains, from both sides of `|`: whole, in pieces, in batches, sync and async."""
 
-# pyright: basic, reportMissingImports=false
+# LangChain is not among the dependencies: where it is missing, and where its types say less than its objects hold, no checks.
+# pyright: basic, reportMissingImports=false, reportArgumentType=false, reportOptionalSubscript=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportTypedDictNotRequiredAccess=false
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
+from uuid import uuid4
 
 import pytest
 
@@ -20,6 +25,8 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from pydantic import BaseModel
 
+from tests.support import wait_until
+from tracer.call import STOPPED, Call
 from tracer.chat import ChatModel
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "Say: {words}")])
@@ -131,7 +138,11 @@ def test_langchain_messages_in(server: Loopback, chat: ChatModel) -> None:
     chat.invoke([LangChainHuman("hi"), LangChainAIMessage("", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "c1"}])])
     assert server.requests[-1]["messages"] == [
         {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}],
+        },
     ]
     chat.invoke(PROMPT.invoke(WORDS))
     assert [item["role"] for item in server.requests[-1]["messages"]] == ["system", "user"]
@@ -150,6 +161,7 @@ def test_tools_of_langchain(server: Loopback, chat: ChatModel) -> None:
     assert server.requests[-1]["tools"][0]["function"]["description"] == "Twice the number."
 
 
+@pytest.mark.filterwarnings("default")  # of langgraph's own
 def test_agent_of_langgraph(chat: ChatModel) -> None:
     pytest.importorskip("langgraph", reason="needs langgraph")
     from langgraph.graph import START, MessagesState, StateGraph
@@ -169,3 +181,40 @@ def test_agent_of_langgraph(chat: ChatModel) -> None:
     messages = graph.compile().invoke({"messages": [("human", "Double 21")]})["messages"]
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
     assert messages[2].content == "42"
+
+
+def test_the_record_bears_langchains_run_id_and_tags(calls: list[Call], chat: ChatModel) -> None:
+    run_id = uuid4()
+    chat.as_langchain().invoke("hi", config={"run_id": run_id, "tags": ["t"], "metadata": {"k": 1}})
+    assert [(call.run_id, call.tags) for call in calls] == [(run_id.int, ("t",))]
+    assert calls[0].metadata is not None
+    assert calls[0].metadata["k"] == 1
+    assert not [key for key in calls[0].metadata if key.startswith("ls_")]
+
+
+def test_breaking_off_a_chain_ends_the_request(server: Loopback, calls: list[Call], chat: ChatModel) -> None:
+    server.gate = threading.Semaphore(3)
+    # Behind a sync parser LangChain itself reads the model's stream to its end when the chain is closed, bare models' too.
+    stream = (PROMPT | chat).stream({"words": "word " * 400})
+    next(stream)
+    next(stream)
+    stream.close()
+    server.gate.release(1000)
+    assert server.broken.wait(5), "the server could still send"
+    assert [call.ending for call in calls] == [STOPPED]
+
+
+async def test_breaking_off_an_async_chain_ends_the_request(server: Loopback, calls: list[Call], async_chat: ChatModel) -> None:
+    server.gate = threading.Semaphore(3)
+    stream = (PROMPT | async_chat | StrOutputParser()).astream({"words": "word " * 400})
+    await anext(stream)
+    await anext(stream)
+    await stream.aclose()
+    # LangChain does not close the generators inside its own; they end when they are dropped.
+    del stream
+    gc.collect()
+    await asyncio.sleep(0.05)
+    server.gate.release(1000)
+    assert await asyncio.to_thread(server.broken.wait, 5), "the server could still send"
+    await asyncio.to_thread(wait_until, lambda: len(calls) == 1)
+    assert [call.ending for call in calls] == [STOPPED]

@@ -1,0 +1,111 @@
+"""The programs that are compared: the bare SDK call, the same with a hand-written OpenTelemetry span, and the same wrapped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+from openai import OpenAI
+from openai.types.chat import ChatCompletionChunk
+
+MESSAGES: list[Any] = [
+    {"role": "system", "content": "You answer in one sentence. " * 7},
+    {"role": "user", "content": "How high is the Eiffel tower, and who built it? " * 4},
+    {"role": "user", "content": "Say it in metres, please, and name the year as well. " * 4},
+]
+"""Three messages of about 200 bytes."""
+
+_ANSWER = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1750000000,
+        "model": "gpt-4o-mini-2024-07-18",
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "logprobs": None,
+                "message": {"role": "assistant", "content": "It is 330 metres high; Gustave Eiffel's company built it in 1889. " * 3, "refusal": None},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 120,
+            "completion_tokens": 40,
+            "total_tokens": 160,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        },
+    }
+).encode()
+
+
+def client() -> OpenAI:
+    """A client whose transport answers at once from memory."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=_ANSWER, headers={"content-type": "application/json"}, request=request)
+
+    return OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
+
+
+def call(openai: OpenAI) -> Any:
+    """One small chat call."""
+    return openai.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, temperature=0.5, max_tokens=100)
+
+
+def hand_written(openai: OpenAI, tracer: Any) -> Callable[[], Any]:
+    """The yardstick O: one OpenTelemetry SDK span with the same attributes, `json.dumps` of messages and answer."""
+
+    def run() -> Any:
+        with tracer.start_as_current_span("chat gpt-4o-mini") as span:
+            span.set_attribute("gen_ai.operation.name", "chat")
+            span.set_attribute("gen_ai.provider.name", "openai")
+            span.set_attribute("gen_ai.request.model", "gpt-4o-mini")
+            span.set_attribute("gen_ai.request.temperature", 0.5)
+            span.set_attribute("gen_ai.request.max_tokens", 100)
+            span.set_attribute("gen_ai.input.messages", json.dumps(MESSAGES))
+            response = call(openai)
+            span.set_attribute("gen_ai.response.id", response.id)
+            span.set_attribute("gen_ai.response.model", response.model)
+            span.set_attribute("gen_ai.response.finish_reasons", [choice.finish_reason for choice in response.choices])
+            span.set_attribute("gen_ai.usage.input_tokens", response.usage.prompt_tokens)
+            span.set_attribute("gen_ai.usage.output_tokens", response.usage.completion_tokens)
+            answers = [{"role": choice.message.role, "content": choice.message.content} for choice in response.choices]
+            span.set_attribute("gen_ai.output.messages", json.dumps(answers))
+        return response
+
+    return run
+
+
+def chunks(count: int) -> list[ChatCompletionChunk]:
+    """Chunks of a stream, built beforehand: what is measured is the tap, not the SDK's 100 µs for building each."""
+    raw = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1750000000,
+        "model": "gpt-4o-mini",
+        "system_fingerprint": "fp_1",
+        "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}],
+        "usage": None,
+    }
+    return [ChatCompletionChunk.model_validate(raw) for _ in range(count)]
+
+
+class CannedStream:
+    """What the tap needs to know of an SDK stream."""
+
+    def __init__(self, pieces: list[ChatCompletionChunk]) -> None:
+        self._iterator: Iterator[ChatCompletionChunk] = self._pieces(pieces)
+
+    @staticmethod
+    def _pieces(pieces: list[ChatCompletionChunk]) -> Iterator[ChatCompletionChunk]:
+        yield from pieces
+
+    def __iter__(self) -> Iterator[ChatCompletionChunk]:
+        for piece in self._iterator:
+            yield piece  # noqa: UP028  # this is how the SDK's stream does it

@@ -1,0 +1,638 @@
+"""The difference proof: the same program bare and wrapped, over every recording. What the caller and the server see is equal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.integration.capture_support import (
+    HTTP,
+    PLAIN,
+    STREAM,
+    STREAM_USAGE,
+    Calls,
+    async_http_client,
+    broken_client,
+    client_of_kind,
+    helpers_of,
+    http_client,
+    make_client,
+    resource_of,
+)
+from tests.support import wait_until
+from tracer.call import FAILED
+from tracer.capture.wrapping import traced
+from tracer.replay.behaviour import Behaviour
+from tracer.replay.recordings import Recording, by_id, load
+from tracer.replay.sdk import call_arguments
+from tracer.replay.server import Received, ReplayServer
+from tracer.runtime import runtime
+from tracer.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ReplayServer]:
+    with ReplayServer() as running:
+        yield running
+
+
+# What is compared.
+
+
+def described(value: Any, seen: tuple[int, ...] = ()) -> Any:
+    """Everything that can be seen of a value: types, fields, which of them were set, and private ones of models."""
+    if id(value) in seen:
+        return "…"
+    seen = (*seen, id(value))
+    if isinstance(value, BaseModel):
+        shown: dict[str, Any] = {name: described(item, seen) for name, item in value.__dict__.items()}
+        extra: dict[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
+        private: dict[str, Any] = getattr(value, "__pydantic_private__", None) or {}
+        return (
+            type(value),
+            sorted(value.model_fields_set),
+            shown,
+            {name: described(item, seen) for name, item in extra.items()},
+            {name: described(item, seen) for name, item in private.items()},
+        )
+    if isinstance(value, dict):
+        return {key: described(item, seen) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return (type(value), [described(item, seen) for item in value])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return (
+        value if isinstance(value, str | int | float | bool | bytes | type(None)) else (type(value), re.sub("0x[0-9a-f]+", "", repr(value)))
+    )
+
+
+def chain_of(error: BaseException) -> list[Any]:
+    """The exception and all that hangs on it."""
+    links: list[Any] = []
+    seen: set[int] = set()
+    todo: list[tuple[str, BaseException | None]] = [("", error)]
+    while todo:
+        how, link = todo.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        values: Any = link
+        links.append(
+            (
+                how,
+                type(link),
+                str(link),
+                repr(link),
+                link.__suppress_context__,
+                getattr(link, "__notes__", None),
+                {
+                    name: described(getattr(values, name, None))
+                    for name in ("status_code", "body", "message", "code", "param", "request_id")
+                },
+                sorted(vars(link)),
+            )
+        )
+        todo += [(how + "c", link.__context__), (how + "C", link.__cause__)]
+    return links
+
+
+@dataclass
+class Seen:
+    """What a program saw."""
+
+    values: list[Any] = field(default_factory=list[Any])
+    error: list[Any] | None = None
+
+    def note(self, *values: Any) -> None:
+        self.values += values
+
+    def shown(self) -> Any:
+        return described(self.values), self.error
+
+
+def on_the_wire(received: Received) -> Any:
+    """Everything of a request."""
+    return received.method, received.path, received.headers, received.body, received.status
+
+
+# Programs: one for each way to ask for the recording.
+
+
+def arguments_of(client: Any, recording: Recording, *, stream: bool = True) -> dict[str, Any]:
+    return call_arguments(recording, resource_of(client, recording).create, stream=stream)
+
+
+def is_stream(recording: Recording) -> bool:
+    return recording.streamed
+
+
+def response_facts(raw: Any) -> list[Any]:
+    """What of a raw response does not differ from one request to the next."""
+    http = raw.http_response
+    return [
+        type(raw),
+        type(http),
+        raw.status_code,
+        dict(raw.headers),
+        raw.method,
+        str(raw.url),
+        getattr(raw, "retries_taken", None),
+        raw.request_id if hasattr(raw, "request_id") else None,
+        raw.is_closed if hasattr(raw, "is_closed") else None,
+        raw.http_request.content,
+        dict(raw.http_request.headers),
+        http.is_stream_consumed,
+        http.num_bytes_downloaded,
+        isinstance(http.stream, HTTP.SyncByteStream),
+        isinstance(http.stream, HTTP.AsyncByteStream),
+    ]
+
+
+def as_created(client: Any, recording: Recording, seen: Seen) -> None:
+    answer = resource_of(client, recording).create(**arguments_of(client, recording))
+    seen.note(type(answer))
+    if is_stream(recording):
+        seen.note(type(answer.response), answer.response.status_code, dict(answer.response.headers), answer.response.is_closed)
+        for piece in answer:
+            seen.note(piece)
+        seen.note(answer.response.is_closed, answer.response.is_stream_consumed, next(answer, "over"))
+    else:
+        seen.note(answer, getattr(answer, "_request_id", None))
+
+
+def in_with(client: Any, recording: Recording, seen: Seen) -> None:
+    answer = resource_of(client, recording).create(**arguments_of(client, recording))
+    if not is_stream(recording):
+        return
+    with answer as stream:
+        seen.note(stream is answer)
+        for piece in stream:
+            seen.note(piece)
+    seen.note(stream.response.is_closed)
+
+
+def through_raw(client: Any, recording: Recording, seen: Seen) -> None:
+    raw = resource_of(client, recording).with_raw_response.create(**arguments_of(client, recording))
+    seen.note(*response_facts(raw))
+    parsed = raw.parse()
+    seen.note(type(parsed), raw.parse() is parsed)
+    if is_stream(recording):
+        seen.note(*parsed)
+    else:
+        seen.note(parsed, raw.text, raw.content)
+    seen.note(*response_facts(raw))
+
+
+def through_streaming_raw(client: Any, recording: Recording, seen: Seen) -> None:
+    with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
+        seen.note(*response_facts(raw))
+        parsed = raw.parse()
+        seen.note(type(parsed))
+        if is_stream(recording):
+            seen.note(*parsed)
+        else:
+            seen.note(parsed, raw.text())
+        seen.note(*response_facts(raw))
+    seen.note(raw.is_closed)
+
+
+def by_lines(client: Any, recording: Recording, seen: Seen) -> None:
+    with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
+        seen.note(list(raw.iter_lines()))
+        seen.note(*response_facts(raw))
+
+
+def through_helper(client: Any, recording: Recording, seen: Seen) -> None:
+    if recording.api not in ("chat", "responses"):
+        return
+    helpers = helpers_of(client, recording.api)
+    if is_stream(recording):
+        manager = helpers.stream(**arguments_of(client, recording, stream=False))
+        seen.note(type(manager))
+        with manager as stream:
+            seen.note(type(stream))
+            for event in stream:
+                seen.note(event)
+            final = stream.get_final_completion() if recording.api == "chat" else stream.get_final_response()
+            seen.note(final)
+        seen.note(stream._response.is_closed if hasattr(stream, "_response") else None)
+    else:
+        seen.note(helpers.parse(**arguments_of(client, recording, stream=False)))
+
+
+def stopped_early(client: Any, recording: Recording, seen: Seen) -> None:
+    if not is_stream(recording):
+        return
+    stream = resource_of(client, recording).create(**arguments_of(client, recording))
+    for piece in stream:
+        seen.note(piece)
+        break
+    seen.note(stream.response.is_closed)
+    stream.close()
+    seen.note(stream.response.is_closed, stream.response.is_stream_consumed)
+    stream.close()
+
+
+def error_of_the_caller(client: Any, recording: Recording, seen: Seen) -> None:
+    """The caller fails in the middle, while it handles an error of its own."""
+    if not is_stream(recording):
+        return
+    try:
+        raise LookupError("earlier")
+    except LookupError:
+        with resource_of(client, recording).create(**arguments_of(client, recording)) as stream:
+            for piece in stream:
+                seen.note(piece)
+                raise ValueError("of the caller")  # noqa: B904  # its context is what this is about
+
+
+PROGRAMS = [
+    as_created,
+    in_with,
+    through_raw,
+    through_streaming_raw,
+    by_lines,
+    through_helper,
+    stopped_early,
+    error_of_the_caller,
+]
+
+
+# The same, async.
+
+
+async def a_as_created(client: Any, recording: Recording, seen: Seen) -> None:
+    answer = await resource_of(client, recording).create(**arguments_of(client, recording))
+    seen.note(type(answer))
+    if is_stream(recording):
+        seen.note(type(answer.response), answer.response.status_code, dict(answer.response.headers), answer.response.is_closed)
+        async for piece in answer:
+            seen.note(piece)
+        seen.note(answer.response.is_closed, answer.response.is_stream_consumed)
+    else:
+        seen.note(answer, getattr(answer, "_request_id", None))
+
+
+async def a_in_with(client: Any, recording: Recording, seen: Seen) -> None:
+    answer = await resource_of(client, recording).create(**arguments_of(client, recording))
+    if not is_stream(recording):
+        return
+    async with answer as stream:
+        seen.note(stream is answer)
+        async for piece in stream:
+            seen.note(piece)
+    seen.note(stream.response.is_closed)
+
+
+async def a_through_raw(client: Any, recording: Recording, seen: Seen) -> None:
+    raw = await resource_of(client, recording).with_raw_response.create(**arguments_of(client, recording))
+    seen.note(*response_facts(raw))
+    parsed = raw.parse()
+    seen.note(type(parsed), raw.parse() is parsed)
+    if is_stream(recording):
+        seen.note([piece async for piece in parsed])
+    else:
+        seen.note(parsed, raw.text, raw.content)
+    seen.note(*response_facts(raw))
+
+
+async def a_through_streaming_raw(client: Any, recording: Recording, seen: Seen) -> None:
+    async with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
+        seen.note(*response_facts(raw))
+        parsed = await raw.parse()
+        seen.note(type(parsed))
+        if is_stream(recording):
+            seen.note([piece async for piece in parsed])
+        else:
+            seen.note(parsed, await raw.text())
+        seen.note(*response_facts(raw))
+    seen.note(raw.is_closed)
+
+
+async def a_by_lines(client: Any, recording: Recording, seen: Seen) -> None:
+    async with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
+        seen.note([line async for line in raw.iter_lines()])
+        seen.note(*response_facts(raw))
+
+
+async def a_through_helper(client: Any, recording: Recording, seen: Seen) -> None:
+    if recording.api not in ("chat", "responses"):
+        return
+    helpers = helpers_of(client, recording.api)
+    if is_stream(recording):
+        manager = helpers.stream(**arguments_of(client, recording, stream=False))
+        seen.note(type(manager))
+        async with manager as stream:
+            seen.note(type(stream))
+            async for event in stream:
+                seen.note(event)
+            seen.note(await (stream.get_final_completion() if recording.api == "chat" else stream.get_final_response()))
+    else:
+        seen.note(await helpers.parse(**arguments_of(client, recording, stream=False)))
+
+
+async def a_stopped_early(client: Any, recording: Recording, seen: Seen) -> None:
+    if not is_stream(recording):
+        return
+    stream = await resource_of(client, recording).create(**arguments_of(client, recording))
+    async for piece in stream:
+        seen.note(piece)
+        break
+    seen.note(stream.response.is_closed)
+    await stream.close()
+    seen.note(stream.response.is_closed, stream.response.is_stream_consumed)
+    await stream.close()
+
+
+async def a_error_of_the_caller(client: Any, recording: Recording, seen: Seen) -> None:
+    if not is_stream(recording):
+        return
+    try:
+        raise LookupError("earlier")
+    except LookupError:
+        async with await resource_of(client, recording).create(**arguments_of(client, recording)) as stream:
+            async for piece in stream:
+                seen.note(piece)
+                raise ValueError("of the caller")  # noqa: B904  # its context is what this is about
+
+
+ASYNC_PROGRAMS = [
+    a_as_created,
+    a_in_with,
+    a_through_raw,
+    a_through_streaming_raw,
+    a_by_lines,
+    a_through_helper,
+    a_stopped_early,
+    a_error_of_the_caller,
+]
+
+_Program = Callable[[Any, Recording, Seen], None]
+_AsyncProgram = Callable[[Any, Recording, Seen], Awaitable[None]]
+
+
+def observed(program: _Program, client: Any, recording: Recording) -> Seen:
+    seen = Seen()
+    try:
+        program(client, recording, seen)
+    except Exception as error:
+        seen.error = chain_of(error)
+    return seen
+
+
+async def async_observed(program: _AsyncProgram, client: Any, recording: Recording) -> Seen:
+    seen = Seen()
+    try:
+        await program(client, recording, seen)
+    except Exception as error:
+        seen.error = chain_of(error)
+    return seen
+
+
+def compare(bare: Seen, wrapped: Seen) -> None:
+    assert wrapped.error == bare.error
+    assert len(wrapped.values) == len(bare.values)
+    for ours, theirs in zip(wrapped.values, bare.values, strict=True):
+        assert described(ours) == described(theirs)
+        if isinstance(theirs, BaseModel):
+            assert ours == theirs
+            assert ours.model_dump(warnings=False) == theirs.model_dump(warnings=False)
+            assert repr(ours) == repr(theirs)
+
+
+def settings_with(stream_usage: str) -> Settings:
+    return Settings(stream_usage=stream_usage)
+
+
+USAGE = {
+    "off": ("off", None),
+    "auto": ("auto", None),
+    "honoured": ("auto", Behaviour(honour_usage=1)),
+    "rejected": ("auto", Behaviour(reject_usage=1)),
+}
+"""Setting of `TRACER_STREAM_USAGE`, and a server that follows the option, or refuses it."""
+
+RECORDINGS = pytest.mark.parametrize("recording", load(), ids=lambda recording: recording.id)
+
+
+def usages(recording: Recording) -> list[str]:
+    """Settings that can make a difference: usage is asked for on chat streams only."""
+    return list(USAGE) if recording.api == "chat" and recording.streamed else ["off"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@RECORDINGS
+def test_sync(server: ReplayServer, captured: Calls, recording: Recording, program: _Program) -> None:
+    shared = http_client()
+    for usage in usages(recording):
+        runtime.settings = settings_with(USAGE[usage][0])
+        behaviour = USAGE[usage][1]
+        first = len(server.requests())
+        bare = make_client(server, recording, behaviour, http_client=shared)
+        theirs = observed(program, bare, recording)
+        second = len(server.requests())
+        captured.none()
+        ours = observed(program, traced(make_client(server, recording, behaviour, http_client=shared)), recording)
+        compare(theirs, ours)
+        check_wire(server, first, second, usage)
+        assert_recorded(captured, server, second, usage)
+
+
+@pytest.mark.parametrize("program", ASYNC_PROGRAMS)
+@RECORDINGS
+async def test_async(server: ReplayServer, captured: Calls, recording: Recording, program: _AsyncProgram) -> None:
+    shared = async_http_client()
+    for usage in usages(recording):
+        runtime.settings = settings_with(USAGE[usage][0])
+        behaviour = USAGE[usage][1]
+        first = len(server.requests())
+        theirs = await async_observed(program, make_client(server, recording, behaviour, http_client=shared, asynchronous=True), recording)
+        second = len(server.requests())
+        captured.none()
+        client = traced(make_client(server, recording, behaviour, http_client=shared, asynchronous=True))
+        ours = await async_observed(program, client, recording)
+        compare(theirs, ours)
+        check_wire(server, first, second, usage)
+        assert_recorded(captured, server, second, usage)
+
+
+def check_wire(server: ReplayServer, first: int, second: int, usage: str) -> None:
+    """The same requests; where usage was asked for they differ by nothing but that."""
+    requests = server.requests()
+    theirs, ours = requests[first:second], requests[second:]
+    if usage == "rejected":
+        ours = [request for request in ours if request.status != 400 or b"stream_options" not in request.body] or ours
+    if usage != "off":
+        assert [(request.method, request.path, request.status) for request in ours] == [
+            (request.method, request.path, request.status) for request in theirs
+        ]
+        return
+    assert [on_the_wire(request) for request in ours] == [on_the_wire(request) for request in theirs]
+
+
+def assert_recorded(captured: Calls, server: ReplayServer, second: int, usage: str) -> None:
+    """Each request that was sent is an attempt of a record (one whose answer never came whole may have no status)."""
+    requests = server.requests()[second:]
+    if requests:
+        call = captured.only()
+        assert [attempt.request_body for attempt in call.attempts] == [request.body for request in requests]
+        for attempt, request in zip(call.attempts, requests, strict=True):
+            assert attempt.status == request.status or (attempt.status is None and attempt.failure is not None)
+    else:
+        captured.none()
+    captured.clear()
+    runtime.usage_refused.clear()
+    runtime.usage_unasked.clear()
+
+
+# Trouble: the exceptions, what hangs on them, and the requests are the same.
+
+
+def within_an_error(client: Any, recording: Recording, seen: Seen) -> None:
+    """The call is made while the caller handles an error of its own, which then is the context of what comes out."""
+    try:
+        raise LookupError("earlier")
+    except LookupError:
+        as_created(client, recording, seen)
+
+
+async def a_within_an_error(client: Any, recording: Recording, seen: Seen) -> None:
+    try:
+        raise LookupError("earlier")
+    except LookupError:
+        await a_as_created(client, recording, seen)
+
+
+TROUBLE: dict[str, tuple[Behaviour, dict[str, Any]]] = {
+    "cut": (Behaviour(cut=1), {}),
+    "cut at once": (Behaviour(cut=0), {}),
+    "retried": (Behaviour(fail=2), {"max_retries": 3}),
+    "retried in vain": (Behaviour(fail=9, status=503), {"max_retries": 2}),
+    "conflict": (Behaviour(fail=9, status=409), {}),
+    "forbidden": (Behaviour(fail=9, status=403), {}),
+    "timed out": (Behaviour(hang=1), {"timeout": 0.05}),
+    "in small pieces": (Behaviour(pieces=7, crlf=1, comments=1), {}),
+    "compressed": (Behaviour(gzip=1), {}),
+    "without an end mark": (Behaviour(no_done=1), {}),
+}
+TROUBLED = pytest.mark.parametrize(("behaviour", "options"), TROUBLE.values(), ids=TROUBLE)
+TROUBLED_RECORDINGS = pytest.mark.parametrize(
+    "record_id", [PLAIN, STREAM, "pydanticai.model_name_suggestions.model_name_suggestion-openai-chat"]
+)
+
+
+def counts_left_out(requests: list[Received]) -> list[Any]:
+    """Requests without the counter that the server's failures are told apart by."""
+    return [(re.sub(r";run=\d+", "", item.path), item.method, item.headers, item.body, item.status) for item in requests]
+
+
+def arrived(server: ReplayServer, first: int, seen: Seen) -> int:
+    """How many requests came; a client that has given up may be ahead of the server, which then has one more to come than `first`."""
+    if seen.error is not None and seen.error[0][1] is openai.APITimeoutError:
+        wait_until(lambda: len(server.requests()) > first)
+    return len(server.requests())
+
+
+@TROUBLED
+@TROUBLED_RECORDINGS
+@pytest.mark.parametrize("program", [as_created, in_with, through_raw, through_streaming_raw, by_lines, through_helper, within_an_error])
+def test_trouble(
+    server: ReplayServer, captured: Calls, record_id: str, program: _Program, behaviour: Behaviour, options: dict[str, Any]
+) -> None:
+    recording = by_id(record_id)
+    for usage in ("off", "auto"):
+        runtime.settings = settings_with(usage)
+        first = len(server.requests())
+        theirs = observed(program, make_client(server, recording, behaviour, **options), recording)
+        second = arrived(server, first, theirs)
+        ours = observed(program, traced(make_client(server, recording, behaviour, **options)), recording)
+        arrived(server, second, ours)
+        compare_without_run(theirs, ours)
+        requests = server.requests()
+        if usage == "off":
+            assert counts_left_out(requests[second:]) == counts_left_out(requests[first:second])
+        assert_recorded(captured, server, second, usage)
+
+
+@pytest.mark.parametrize("program", [as_created, in_with, through_raw, through_streaming_raw, by_lines, through_helper])
+@pytest.mark.parametrize("kind", ["ReadTimeout", "ReadError", "RemoteProtocolError", "DecodingError"])
+def test_broken_in_the_middle(captured: Calls, program: _Program, kind: str) -> None:
+    recording = by_id(STREAM)
+    theirs = observed(program, broken_client(STREAM, getattr(HTTP, kind)("broken")), recording)
+    ours = observed(program, traced(broken_client(STREAM, getattr(HTTP, kind)("broken"))), recording)
+    assert theirs.error
+    compare(theirs, ours)
+    assert captured.only().ending == FAILED
+
+
+@TROUBLED
+@TROUBLED_RECORDINGS
+@pytest.mark.parametrize("program", [a_as_created, a_through_streaming_raw, a_within_an_error])
+async def test_async_trouble(
+    server: ReplayServer, captured: Calls, record_id: str, program: _AsyncProgram, behaviour: Behaviour, options: dict[str, Any]
+) -> None:
+    recording = by_id(record_id)
+    first = len(server.requests())
+    theirs = await async_observed(program, make_client(server, recording, behaviour, asynchronous=True, **options), recording)
+    second = arrived(server, first, theirs)
+    ours = await async_observed(program, traced(make_client(server, recording, behaviour, asynchronous=True, **options)), recording)
+    arrived(server, second, ours)
+    compare_without_run(theirs, ours)
+    assert_recorded(captured, server, second, "auto")
+
+
+def compare_without_run(theirs: Seen, ours: Seen) -> None:
+    for seen in (theirs, ours):
+        seen.error = without_run(seen.error)
+        seen.values = [without_run(value) for value in seen.values]
+    compare(theirs, ours)
+
+
+def without_run(value: Any) -> Any:
+    """URLs of the server count the clients; everything else stays as it is."""
+    if isinstance(value, str):
+        return re.sub(r";run=\d+|scope [0-9a-f]+", "", value)
+    if isinstance(value, list | tuple):
+        items = [without_run(item) for item in cast("list[Any]", value)]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+# Answers from memory.
+
+
+@pytest.mark.parametrize("kind", ["memory", "memory_stream", "azure"])
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("record_id", [PLAIN, STREAM, STREAM_USAGE])
+def test_other_kinds_of_clients(server: ReplayServer, captured: Calls, record_id: str, program: _Program, kind: str) -> None:
+    recording = by_id(record_id)
+    theirs = observed(program, client_of_kind(kind, server, record_id, asynchronous=False), recording)
+    ours = observed(program, traced(client_of_kind(kind, server, record_id, asynchronous=False)), recording)
+    compare(theirs, ours)
+
+
+@pytest.mark.parametrize("kind", ["memory", "memory_stream", "azure"])
+@pytest.mark.parametrize("program", ASYNC_PROGRAMS)
+@pytest.mark.parametrize("record_id", [PLAIN, STREAM, STREAM_USAGE])
+async def test_other_kinds_of_async_clients(
+    server: ReplayServer, captured: Calls, record_id: str, program: _AsyncProgram, kind: str
+) -> None:
+    recording = by_id(record_id)
+    theirs = await async_observed(program, client_of_kind(kind, server, record_id, asynchronous=True), recording)
+    ours = await async_observed(program, traced(client_of_kind(kind, server, record_id, asynchronous=True)), recording)
+    compare(theirs, ours)
+
+
+def test_the_program_may_change_what_it_sent(server: ReplayServer, captured: Calls) -> None:
+    """The record keeps what was sent, not what the caller's list became."""
+    messages = [{"role": "user", "content": "first"}]
+    client = traced(make_client(server, PLAIN))
+    client.chat.completions.create(model="m", messages=messages)
+    messages[0]["content"] = "second"
+    body = captured.only().attempts[0].request_body
+    assert body is not None
+    assert b"first" in body

@@ -1,0 +1,55 @@
+"""What stands before and after a call of a chat model, the same for sync and async."""
+
+# ruff: noqa: A002  (`input` is the name that LangChain's users pass)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+from uuid import UUID
+
+from tracer.chat.coerce import messages_from
+from tracer.chat.config import Config, upcoming
+from tracer.chat.convert import to_openai
+from tracer.chat.merging import add_counts
+from tracer.chat.results import ChatGeneration, LLMResult, RunInfo
+from tracer.scope import Scope, Upcoming, current
+
+
+@dataclass(slots=True)
+class Prepared:
+    """One call, ready to be made: the arguments of `create`, and what its record is to be called."""
+
+    arguments: dict[str, Any]
+    upcoming: Upcoming
+
+    def scope(self) -> Scope:
+        """The scope of the running code, in which the next call of a client takes what is said here."""
+        return replace(current(), upcoming=self.upcoming)
+
+    @property
+    def run(self) -> RunInfo:
+        """The run that the call will be."""
+        return RunInfo(UUID(int=self.upcoming.run_id or 0))
+
+
+def prepare(parameters: dict[str, Any], input: Any, config: Config, stop: str | Sequence[str] | None) -> Prepared:
+    """The call for one input. Parameters that are None are left out. Raises TypeError for what is no message."""
+    arguments = {name: value for name, value in parameters.items() if value is not None}
+    if stop is not None:
+        arguments["stop"] = stop if isinstance(stop, str) else list(stop)
+    asks_usage = arguments.pop("stream_usage", None)
+    if asks_usage and arguments.get("stream") and "stream_options" not in arguments:
+        arguments["stream_options"] = {"include_usage": True}
+    arguments["messages"] = [to_openai(message) for message in messages_from(input)]
+    return Prepared(arguments, upcoming(config))
+
+
+def result_of(prepared: list[Prepared], generations: list[list[ChatGeneration]], model: str | None) -> LLMResult:
+    """The result of several calls, with their token usage added up."""
+    usage: dict[str, Any] = {}
+    for choices in generations:
+        # Each choice of an answer bears the usage of the whole answer.
+        add_counts(usage, cast("dict[str, Any]", choices[0].message.response_metadata.get("token_usage") or {}))
+    return LLMResult(generations, {"token_usage": usage, "model_name": model}, [item.run for item in prepared])
