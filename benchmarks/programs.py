@@ -30,7 +30,11 @@ _ANSWER = json.dumps(
                 "index": 0,
                 "finish_reason": "stop",
                 "logprobs": None,
-                "message": {"role": "assistant", "content": "It is 330 metres high; Gustave Eiffel's company built it in 1889. " * 3, "refusal": None},
+                "message": {
+                    "role": "assistant",
+                    "content": "It is 330 metres high; Gustave Eiffel's company built it in 1889. " * 3,
+                    "refusal": None,
+                },
             }
         ],
         "usage": {
@@ -107,5 +111,4 @@ class CannedStream:
         yield from pieces
 
     def __iter__(self) -> Iterator[ChatCompletionChunk]:
-        for piece in self._iterator:
-            yield piece  # noqa: UP028  # this is how the SDK's stream does it
+        yield from self._iterator  # this is how the SDK's stream does it

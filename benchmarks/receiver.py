@@ -17,7 +17,7 @@ class _Handler(BaseHTTPRequestHandler):
     spans = 0
     lock = threading.Lock()
 
-    def do_POST(self) -> None:  # noqa: N802  # the name is http.server's
+    def do_POST(self) -> None:  # the name is http.server's
         body = self.rfile.read(int(self.headers["content-length"]))
         request = ExportTraceServiceRequest.FromString(body)
         count = sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
@@ -25,7 +25,7 @@ class _Handler(BaseHTTPRequestHandler):
             _Handler.spans += count
         self._answer(b"")
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(str(_Handler.spans).encode())
 
     def _answer(self, body: bytes) -> None:

@@ -161,7 +161,7 @@ def _apply(resolved: Settings) -> None:
     if resolved.any_destination and wanted(resolved):
         _start(resolved, on=True)
     else:
-        runtime.settings = resolved
+        _use(resolved)
         runtime.pipeline = None
         runtime.on = runtime.can_record = False
     runtime.configured = True
@@ -171,7 +171,7 @@ def _start(resolved: Settings, on: bool) -> None:
     from tracer.pipeline.destinations import make_destinations
     from tracer.pipeline.pipeline import Pipeline, at_exit
 
-    runtime.settings = resolved
+    _use(resolved)
     runtime.sampler = SAMPLERS[resolved.sampler](resolved.sampler_argument)
     pipeline = Pipeline(resolved, make_destinations)
     # The new accounts begin here, with the calls that are open and will be handed to them.
@@ -192,6 +192,11 @@ def _start(resolved: Settings, on: bool) -> None:
         _warn_once("this version does not send to LangSmith-style backends yet; their records are kept in the local store instead.")
     if not resolved.quiet:
         sys.stderr.write(start_line(resolved) + "\n")
+
+
+def _use(resolved: Settings) -> None:
+    runtime.settings = resolved
+    runtime.content = (resolved.content_inputs, resolved.content_outputs)
 
 
 def start_line(resolved: Settings) -> str:

@@ -59,11 +59,9 @@ class Attempt:
     ended: int = 0
     first_piece: int = 0
     """When the first bytes of a streamed body came; 0 where the body was read at once."""
-    url: str = ""
     status: int | None = None
     request_id: str | None = None
     request_body: bytes | None = None
-    request_content_type: str = ""
     response_body: bytes | None = None
     pieces: list[bytes] | None = None
     response_bytes: int = 0

@@ -41,6 +41,8 @@ class Runtime:
 
     def __init__(self) -> None:
         self.settings = Settings()
+        self.content = (True, True)
+        """Whether prompts and whether answers are recorded."""
         self.configured = False
         self.configure: Callable[[], None] = _nothing
         """Reads the settings and sets everything up; called once, at the first use of the library."""
@@ -110,9 +112,7 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
     call.metadata = scope.metadata
     if upcoming is not None:
         _take(upcoming_of=scope, call=call)
-    settings = runtime.settings
-    call.content_inputs = settings.content_inputs
-    call.content_outputs = settings.content_outputs
+    call.content_inputs, call.content_outputs = runtime.content
     call.started_wall = wall
     next(runtime.started)
     runtime.open_calls[call.span_id] = call

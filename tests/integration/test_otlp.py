@@ -125,7 +125,7 @@ def llm_record(number: int = 0, text: str = "hi", outcome: str = "completed") ->
         started_wall=WALL,
         started=5 * SECOND,
         ended=7 * SECOND,
-        attempts=[Attempt(5 * SECOND, 7 * SECOND, url="https://api.openai.com/v1/chat/completions", status=200)],
+        attempts=[Attempt(5 * SECOND, 7 * SECOND, status=200)],
         session="s1",
         user="u7",
         tags=("beta", "eu"),

@@ -233,18 +233,29 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     call.path = path
     call.operation = operation
     call.streaming = stream
-    call.library = sdk_package(class_of(client)) or ""
-    call.azure = is_azure(class_of(client))
+    kind_of_client = class_of(client)
+    call.library = sdk_package(kind_of_client) or ""
+    call.azure = is_azure(kind_of_client)
     headers = options.headers
     call.raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
-    url = client._base_url
-    call.server_host = url.host
-    call.base_path = url.path
-    call.server_port = url.port or (443 if url.scheme == "https" else 80)
+    call.server_host, call.server_port, call.base_path = _address(client)
     if isinstance(body, dict):
         model = cast("dict[str, Any]", body).get("model")
         call.model = model if isinstance(model, str) else None
     return call
+
+
+_ADDRESS = "_tracer_address"
+
+
+def _address(client: Any) -> tuple[str, int, str]:
+    """Host, port and path of the client's base URL, taken apart once for each URL object."""
+    url = client._base_url
+    known = client.__dict__.get(_ADDRESS)
+    if known is None or known[0] is not url:
+        known = (url, (url.host, url.port or (443 if url.scheme == "https" else 80), url.path))
+        client.__dict__[_ADDRESS] = known
+    return known[1]
 
 
 def _serve_above(scope: Scope, kind: str) -> Call | None:

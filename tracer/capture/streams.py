@@ -6,14 +6,14 @@ the two generators below (sync and async differ in nothing but the words).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any
 
 from tracer.call import CANCELLED, COMPLETED, STOPPED, Attempt
 from tracer.capture.failure import is_cancellation
 from tracer.capture.kinds import class_of
-from tracer.capture.usage import UsageFilter
+from tracer.capture.usage import usage_filter
 from tracer.capture.watch import KEPT_BYTES, Sentinel, Watch
 from tracer.runtime import report_fault
 
@@ -76,7 +76,7 @@ def _keep(attempt: Attempt, piece: bytes) -> None:
     if not attempt.response_bytes:
         attempt.first_piece = perf_counter_ns()
     attempt.response_bytes += len(piece)
-    if pieces is not None and attempt.response_bytes <= KEPT_BYTES:
+    if pieces is not None and attempt.complete and attempt.response_bytes <= KEPT_BYTES:
         pieces.append(piece)
     else:
         attempt.complete = False
@@ -86,17 +86,17 @@ def tap_stream(stream: Any, watch: Watch) -> None:
     """Watch the caller take the pieces of an SDK stream (`openai.Stream`, `openai.AsyncStream`, a subclass, Anthropic's)."""
     try:
         inner = stream._iterator
-        usage = UsageFilter(watch.call) if watch.call.asked_usage else None
+        hides = usage_filter(watch.call) if watch.call.asked_usage else None
         if hasattr(inner, "__anext__"):
-            stream._iterator = _taken_async(inner, watch, Sentinel(watch), usage)
+            stream._iterator = _taken_async(inner, watch, Sentinel(watch), hides)
         else:
-            stream._iterator = _taken(inner, watch, Sentinel(watch), usage)
+            stream._iterator = _taken(inner, watch, Sentinel(watch), hides)
     except Exception as fault:
         if not report_fault("watching a stream", fault):
             raise
 
 
-def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, usage: UsageFilter | None) -> Iterator[Any]:
+def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hides: Callable[[Any], bool] | None) -> Iterator[Any]:
     clock = perf_counter_ns
     readings: list[int] = []
     note = readings.append
@@ -105,7 +105,7 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, usage: Usage
         note(clock())
         for piece in inner:
             note(clock())
-            if usage is not None and usage.hides(piece):
+            if hides is not None and hides(piece):
                 note(clock())
                 continue
             yield piece
@@ -119,7 +119,7 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, usage: Usage
     watch.finish(COMPLETED)
 
 
-async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, usage: UsageFilter | None) -> AsyncIterator[Any]:
+async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hides: Callable[[Any], bool] | None) -> AsyncIterator[Any]:
     clock = perf_counter_ns
     readings: list[int] = []
     note = readings.append
@@ -128,7 +128,7 @@ async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, usage: Usa
         note(clock())
         async for piece in inner:
             note(clock())
-            if usage is not None and usage.hides(piece):
+            if hides is not None and hides(piece):
                 note(clock())
                 continue
             yield piece

@@ -11,6 +11,8 @@ sends one more chunk with `choices: []` at the end. Only what follows from our a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, cast
 
 from tracer.call import Call
@@ -51,48 +53,44 @@ def refused_usage(call: Call, error: BaseException) -> bool:
     return True
 
 
-class UsageFilter:
-    """Decides for each chunk of one stream whether the caller sees it, and takes the nulls out of those it does."""
+def usage_filter(call: Call) -> Callable[[Any], bool]:
+    """For one stream: a function that says of each chunk whether it is there only because we asked, and takes the nulls out of others.
 
-    __slots__ = ("_call", "_fields_set", "_nulls", "_off")
+    A closure and not an object, since it runs for every chunk.
+    """
+    nulls = False
+    fields_of: Callable[[Any], set[str]] | None = None
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._fields_set = ""
-        self._nulls = False
-        self._off = False
-
-    def hides(self, chunk: Any) -> bool:
-        """True for the chunk that is there only because we asked."""
-        if self._off:
-            return False
+    def hides(chunk: Any) -> bool:
+        nonlocal nulls, fields_of
         try:
             if chunk.usage is None:
-                fields = getattr(chunk, self._fields_set or self._find(chunk))
+                if fields_of is None:
+                    fields_of = _fields_getter(chunk)
+                fields = fields_of(chunk)
                 if "usage" in fields:
-                    self._nulls = True
                     fields.discard("usage")
+                    nulls = True
                 return False
-            return not chunk.choices and self._follows_from_asking(chunk)
+            return not chunk.choices and _follows_from_asking(call, chunk, nulls)
         except AttributeError:
-            # Not a chat chunk: nothing of it follows from our asking.
-            self._off = True
-            return False
+            return False  # Not a chat chunk: nothing of it follows from our asking.
         except Exception as fault:
-            self._off = True
             if not report_fault("hiding usage", fault):
                 raise
             return False
 
-    def _find(self, chunk: Any) -> str:
-        """Where pydantic keeps the set of given fields: version 2 and version 1 differ."""
-        self._fields_set = "__pydantic_fields_set__" if hasattr(chunk, "__pydantic_fields_set__") else "__fields_set__"
-        return self._fields_set
+    return hides
 
-    def _follows_from_asking(self, chunk: Any) -> bool:
-        call = self._call
-        if not self._nulls and str(getattr(chunk, "system_fingerprint", None) or "").startswith("fp_"):
-            runtime.usage_unasked.add(call.endpoint)
-            return False
-        call.hidden_pieces += 1
-        return True
+
+def _fields_getter(chunk: Any) -> Callable[[Any], set[str]]:
+    """Reads the set of fields that an answer really had; pydantic 2 and 1 keep it under different names."""
+    return attrgetter("__pydantic_fields_set__" if hasattr(chunk, "__pydantic_fields_set__") else "__fields_set__")
+
+
+def _follows_from_asking(call: Call, chunk: Any, nulls: bool) -> bool:
+    if not nulls and str(getattr(chunk, "system_fingerprint", None) or "").startswith("fp_"):
+        runtime.usage_unasked.add(call.endpoint)
+        return False
+    call.hidden_pieces += 1
+    return True

@@ -18,6 +18,9 @@ from tracer.runtime import close_call, report_fault
 KEPT_BYTES = 16 * 1024 * 1024
 """A body beyond this is counted, not kept."""
 
+_SMALL_BYTES = 64 * 1024
+"""A body up to this is kept without asking what it is."""
+
 _KEPT_TYPES = ("json", "event-stream", "text/")
 
 active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None)
@@ -25,7 +28,7 @@ active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None
 
 
 def _is_kept(content_type: str) -> bool:
-    return any(kind in content_type for kind in _KEPT_TYPES)
+    return not content_type or any(kind in content_type for kind in _KEPT_TYPES)
 
 
 class Watch:
@@ -50,11 +53,8 @@ class Watch:
             self.call.attempts.append(attempt)
             self.attempt = attempt
             self.ended_bytes = False
-            attempt.url = str(request.url)
-            content_type = request.headers.get("content-type", "")
-            attempt.request_content_type = content_type
-            if "json" in content_type:
-                attempt.request_body = request.content
+            # Where the HTTP library keeps a body that is bytes; uploads in parts have none and are not read.
+            attempt.request_body = getattr(request, "_content", None)
         except Exception as error:
             if not report_fault("reading a request", error):
                 raise
@@ -78,26 +78,28 @@ class Watch:
             return
         attempt.ended = perf_counter_ns()
         try:
-            headers = response.headers
-            attempt.status = response.status_code
-            attempt.request_id = headers.get("x-request-id") or headers.get("request-id")
-            attempt.content_type = headers.get("content-type", "")
-            if hasattr(response, "_content"):
-                self._keep_body(attempt, response.content)
+            status = attempt.status = response.status_code
+            if status >= 400 or len(self.call.attempts) > 1:  # A look into headers costs microseconds: only where it is shown.
+                attempt.request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+            body = getattr(response, "_content", None)
+            if body is not None:
+                self._keep_body(attempt, body, response)
                 if self.call.streaming:
                     _watch_whole(response, self, attempt)
                 return
-            attempt.content_encoding = headers.get("content-encoding", "")
+            attempt.content_type = response.headers.get("content-type", "")
+            attempt.content_encoding = response.headers.get("content-encoding", "")
             attempt.pieces = []
+            attempt.complete = _is_kept(attempt.content_type)
             response.stream = tap(response.stream, self, attempt)
         except Exception as fault:
             if not report_fault("reading a response", fault):
                 raise
 
     @staticmethod
-    def _keep_body(attempt: Attempt, body: bytes) -> None:
-        attempt.response_bytes = len(body)
-        if len(body) <= KEPT_BYTES and (_is_kept(attempt.content_type) or not attempt.content_type):
+    def _keep_body(attempt: Attempt, body: bytes, response: Any) -> None:
+        size = attempt.response_bytes = len(body)
+        if size <= _SMALL_BYTES or (size <= KEPT_BYTES and _is_kept(response.headers.get("content-type", ""))):
             attempt.response_body = body
         else:
             attempt.complete = False

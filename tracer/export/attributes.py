@@ -185,11 +185,7 @@ def _request(call: Call) -> dict[str, object]:
 def _server(call: Call) -> dict[str, object]:
     if not call.server_host:
         return {}
-    return {names.SERVER_ADDRESS: call.server_host, names.SERVER_PORT: call.server_port or _port_of_scheme(call)}
-
-
-def _port_of_scheme(call: Call) -> int:
-    return 80 if call.attempts and call.attempts[-1].url.startswith("http:") else 443
+    return {names.SERVER_ADDRESS: call.server_host, names.SERVER_PORT: call.server_port or 443}
 
 
 def _place(call: Call, generation: Generation | None) -> dict[str, object]:

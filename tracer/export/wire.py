@@ -102,6 +102,8 @@ def recording_session(reply: Reply, settings: Settings) -> requests.Session:
 
     class RecordingSession(requests.Session):
         def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
+            # The exporter may have put what it found in the environment here, and None as an argument falls back to it.
+            self.cert = fixed["cert"]
             try:
                 response = super().request(method, url, *args, **{**options, **fixed})
             except Exception as error:

@@ -51,7 +51,15 @@ def _consumer_time(asked: list[int], came: list[int], waits: list[int], waited: 
 
 
 def _without_readings(call: Call, chunk_kinds: Sequence[str]) -> Clocks:
-    """A raw stream, read by hand: only when its first bytes came is known."""
+    """Where nobody could tell how long a piece was waited for: a framework's callbacks, or a raw stream that was read by hand."""
+    if call.piece_times:
+        return Clocks(
+            time_to_first_chunk=_seconds(call.piece_times[0] - call.started),
+            time_to_first_text=_first("text", call, call.piece_times, chunk_kinds),
+            time_to_first_reasoning=_first("reasoning", call, call.piece_times, chunk_kinds),
+            time_to_first_tool_call=_first("tool_call", call, call.piece_times, chunk_kinds),
+            chunks=len(call.piece_times),
+        )
     if not chunk_kinds or not call.attempts:
         return Clocks()
     first = call.attempts[-1].first_piece

@@ -152,11 +152,11 @@ def test_stream_clocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_port", "url", "expected"),
-    [(8080, "", 8080), (None, "https://api.openai.com/v1", 443), (None, "http://localhost/v1", 80), (None, "", 443)],
+    ("given_port", "expected"),
+    [(8080, 8080), (None, 443)],
 )
-def test_server_address_always_has_a_port(given_port: int | None, url: str, expected: int) -> None:
-    call = Call(1, 2, 3, server_host="h", server_port=given_port, attempts=[Attempt(1, url=url)])
+def test_server_address_always_has_a_port(given_port: int | None, expected: int) -> None:
+    call = Call(1, 2, 3, server_host="h", server_port=given_port, attempts=[Attempt(1)])
     found = attributes_of(llm_call(call=call), SETTINGS)
     assert (found["server.address"], found["server.port"]) == ("h", expected)
 
