@@ -59,6 +59,7 @@ def runtime_put_back() -> Generator[Runtime, None, None]:
 def record_into(calls: list[Call], settings: Settings | None = None) -> None:
     """Switch recording on; finished calls are appended to `calls` at once, without a pipeline."""
     runtime.settings = settings or Settings()
+    runtime.content = (runtime.settings.content_inputs, runtime.settings.content_outputs)
     runtime.configured = True
     runtime.on = runtime.can_record = True
     runtime.submit = calls.append

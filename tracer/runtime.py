@@ -41,7 +41,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.settings = Settings()
-        self.content = (True, True)
+        self.content: tuple[bool, bool] = (True, True)
         """Whether prompts and whether answers are recorded."""
         self.configured = False
         self.configure: Callable[[], None] = _nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,15 @@ from tracer.replay.sdk import call_arguments
 from tracer.replay.server import Received, ReplayServer
 from tracer.runtime import runtime
 from tracer.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_collection_by_server_threads() -> Iterator[None]:
+    """The replay server's threads must not collect the HTTP library's async generators: those belong to the test's own thread."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

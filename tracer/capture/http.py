@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracer.capture.kinds import class_of
 from tracer.capture.streams import ByteTap
 from tracer.capture.watch import active
 
@@ -21,7 +20,7 @@ class TracedHttp:
 
     @property
     def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return class_of(self._tracer_http)
+        return type(self._tracer_http)  # pyright: ignore[reportUnknownVariableType]  # asked for often
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tracer_http, name)

@@ -30,6 +30,8 @@ _OPERATIONS = {
 }
 """POST to these paths is read in full; anything else gets a plain span."""
 
+_OTHER = (REQUEST, "")
+
 _RAW_HEADER = "X-Stainless-Raw-Response"
 _MARK = "__tracer_hook__"
 
@@ -201,6 +203,8 @@ def _begin(client: Any, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, A
             raise
         return None
     watch = Watch(call)
+    if not call.streaming:
+        return watch, (as_given,)
     try:
         body = ask_for_usage(call, options.json_data, getattr(options, "extra_json", None))
         if body is None:
@@ -224,38 +228,39 @@ def _with_body(options: Any, body: dict[str, Any]) -> Any:
 
 
 def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
+    # Whatever may be of an unexpected shape is looked at before the call is opened: an open call must end.
     path = str(options.url).partition("?")[0]
     method = str(options.method).upper()
     body = options.json_data
-    kind, operation = _OPERATIONS.get(path, (REQUEST, "")) if method == "POST" else (REQUEST, "")
+    headers = options.headers
+    kind, operation = _OPERATIONS.get(path, _OTHER) if method == "POST" else _OTHER
+    facts = _facts(client)
+    model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
+    raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
     call = _serve_above(scope, kind) or open_call(kind, scope)
     call.method = method
     call.path = path
     call.operation = operation
     call.streaming = stream
-    kind_of_client = class_of(client)
-    call.library = sdk_package(kind_of_client) or ""
-    call.azure = is_azure(kind_of_client)
-    headers = options.headers
-    call.raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
-    call.server_host, call.server_port, call.base_path = _address(client)
-    if isinstance(body, dict):
-        model = cast("dict[str, Any]", body).get("model")
-        call.model = model if isinstance(model, str) else None
+    call.raw = raw
+    _, call.server_host, call.server_port, call.base_path, call.library, call.azure = facts
+    if isinstance(model, str):
+        call.model = model
     return call
 
 
-_ADDRESS = "_tracer_address"
+_FACTS = "_tracer_facts"
 
 
-def _address(client: Any) -> tuple[str, int, str]:
-    """Host, port and path of the client's base URL, taken apart once for each URL object."""
+def _facts(client: Any) -> tuple[Any, str, int, str, str, bool]:
+    """The client's base URL, its host, port and path, the SDK's package, and whether it is Azure's; found once for each URL object."""
     url = client._base_url
-    known = client.__dict__.get(_ADDRESS)
+    known = client.__dict__.get(_FACTS)
     if known is None or known[0] is not url:
-        known = (url, (url.host, url.port or (443 if url.scheme == "https" else 80), url.path))
-        client.__dict__[_ADDRESS] = known
-    return known[1]
+        kind = class_of(client)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        known = client.__dict__[_FACTS] = (url, url.host, port, url.path, sdk_package(kind) or "", is_azure(kind))
+    return known
 
 
 def _serve_above(scope: Scope, kind: str) -> Call | None:
@@ -270,16 +275,16 @@ def _serve_above(scope: Scope, kind: str) -> Call | None:
 
 def _after(watch: Watch, result: Any) -> Any:
     """What the SDK gives back goes to the caller as it is; streams are watched, everything else is over."""
-    try:
-        state = getattr(result, "__dict__", None)
-        if state is not None and watch.call.streaming:
+    if watch.call.streaming:
+        try:
+            state = getattr(result, "__dict__", {})
             if "_iterator" in state:
                 tap_stream(result, watch)
             elif "http_response" in state:
                 _watch_parse(result, watch)
-    except Exception as fault:
-        if not report_fault("watching an answer", fault):
-            raise
+        except Exception as fault:
+            if not report_fault("watching an answer", fault):
+                raise
     watch.hand_over()
     return result
 

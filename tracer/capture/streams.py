@@ -6,14 +6,14 @@ the two generators below (sync and async differ in nothing but the words).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from time import perf_counter_ns
 from typing import Any
 
 from tracer.call import CANCELLED, COMPLETED, STOPPED, Attempt
 from tracer.capture.failure import is_cancellation
 from tracer.capture.kinds import class_of
-from tracer.capture.usage import usage_filter
+from tracer.capture.usage import HiddenUsage
 from tracer.capture.watch import KEPT_BYTES, Sentinel, Watch
 from tracer.runtime import report_fault
 
@@ -86,17 +86,17 @@ def tap_stream(stream: Any, watch: Watch) -> None:
     """Watch the caller take the pieces of an SDK stream (`openai.Stream`, `openai.AsyncStream`, a subclass, Anthropic's)."""
     try:
         inner = stream._iterator
-        hides = usage_filter(watch.call) if watch.call.asked_usage else None
+        hidden = HiddenUsage(watch.call) if watch.call.asked_usage else None
         if hasattr(inner, "__anext__"):
-            stream._iterator = _taken_async(inner, watch, Sentinel(watch), hides)
+            stream._iterator = _taken_async(inner, watch, Sentinel(watch), hidden)
         else:
-            stream._iterator = _taken(inner, watch, Sentinel(watch), hides)
+            stream._iterator = _taken(inner, watch, Sentinel(watch), hidden)
     except Exception as fault:
         if not report_fault("watching a stream", fault):
             raise
 
 
-def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hides: Callable[[Any], bool] | None) -> Iterator[Any]:
+def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hidden: HiddenUsage | None) -> Iterator[Any]:
     clock = perf_counter_ns
     readings: list[int] = []
     note = readings.append
@@ -105,9 +105,18 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hides: Calla
         note(clock())
         for piece in inner:
             note(clock())
-            if hides is not None and hides(piece):
-                note(clock())
-                continue
+            if hidden is not None:  # In line, since it runs for every chunk.
+                try:
+                    if piece.usage is None:
+                        fields = piece.__pydantic_fields_set__
+                        if "usage" in fields:
+                            fields.discard("usage")
+                            hidden.nulls = True
+                    elif hidden.hides(piece):
+                        note(clock())
+                        continue
+                except AttributeError:
+                    hidden.take_null_from(piece)
             yield piece
             note(clock())
     except GeneratorExit:
@@ -119,7 +128,7 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hides: Calla
     watch.finish(COMPLETED)
 
 
-async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hides: Callable[[Any], bool] | None) -> AsyncIterator[Any]:
+async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hidden: HiddenUsage | None) -> AsyncIterator[Any]:
     clock = perf_counter_ns
     readings: list[int] = []
     note = readings.append
@@ -128,9 +137,18 @@ async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hides: Cal
         note(clock())
         async for piece in inner:
             note(clock())
-            if hides is not None and hides(piece):
-                note(clock())
-                continue
+            if hidden is not None:  # In line, since it runs for every chunk.
+                try:
+                    if piece.usage is None:
+                        fields = piece.__pydantic_fields_set__
+                        if "usage" in fields:
+                            fields.discard("usage")
+                            hidden.nulls = True
+                    elif hidden.hides(piece):
+                        note(clock())
+                        continue
+                except AttributeError:
+                    hidden.take_null_from(piece)
             yield piece
             note(clock())
     except GeneratorExit:

@@ -11,12 +11,10 @@ sends one more chunk with `choices: []` at the end. Only what follows from our a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, cast
 
 from tracer.call import Call
-from tracer.runtime import report_fault, runtime
+from tracer.runtime import runtime
 
 _CHAT = "chat"
 
@@ -53,44 +51,30 @@ def refused_usage(call: Call, error: BaseException) -> bool:
     return True
 
 
-def usage_filter(call: Call) -> Callable[[Any], bool]:
-    """For one stream: a function that says of each chunk whether it is there only because we asked, and takes the nulls out of others.
+class HiddenUsage:
+    """For one stream whose usage we asked for: the taps take the nulls out themselves, and ask here about a chunk without choices."""
 
-    A closure and not an object, since it runs for every chunk.
-    """
-    nulls = False
-    fields_of: Callable[[Any], set[str]] | None = None
+    __slots__ = ("_call", "nulls")
 
-    def hides(chunk: Any) -> bool:
-        nonlocal nulls, fields_of
-        try:
-            if chunk.usage is None:
-                if fields_of is None:
-                    fields_of = _fields_getter(chunk)
-                fields = fields_of(chunk)
-                if "usage" in fields:
-                    fields.discard("usage")
-                    nulls = True
-                return False
-            return not chunk.choices and _follows_from_asking(call, chunk, nulls)
-        except AttributeError:
-            return False  # Not a chat chunk: nothing of it follows from our asking.
-        except Exception as fault:
-            if not report_fault("hiding usage", fault):
-                raise
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.nulls = False
+        """A chunk with `"usage": null` was seen."""
+
+    def hides(self, chunk: Any) -> bool:
+        """Whether a chunk that has usage is there only because we asked."""
+        call = self._call
+        if chunk.choices:
             return False
+        if not self.nulls and str(getattr(chunk, "system_fingerprint", None) or "").startswith("fp_"):
+            runtime.usage_unasked.add(call.endpoint)
+            return False
+        call.hidden_pieces += 1
+        return True
 
-    return hides
-
-
-def _fields_getter(chunk: Any) -> Callable[[Any], set[str]]:
-    """Reads the set of fields that an answer really had; pydantic 2 and 1 keep it under different names."""
-    return attrgetter("__pydantic_fields_set__" if hasattr(chunk, "__pydantic_fields_set__") else "__fields_set__")
-
-
-def _follows_from_asking(call: Call, chunk: Any, nulls: bool) -> bool:
-    if not nulls and str(getattr(chunk, "system_fingerprint", None) or "").startswith("fp_"):
-        runtime.usage_unasked.add(call.endpoint)
-        return False
-    call.hidden_pieces += 1
-    return True
+    def take_null_from(self, chunk: Any) -> None:
+        """The same for models of pydantic 1. A piece that is no chat chunk is left as it is: nothing of it follows from our asking."""
+        fields = getattr(chunk, "__fields_set__", None)
+        if isinstance(fields, set) and getattr(chunk, "usage", None) is None and "usage" in fields:
+            cast("set[str]", fields).discard("usage")
+            self.nulls = True
