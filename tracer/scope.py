@@ -85,11 +85,13 @@ _finders: list[Callable[[Scope], Scope]] = []
 def current() -> Scope:
     """The scope of the running code; never None."""
     scope = _current.get()
-    if _finders:
-        while scope.lease is not None and not scope.lease.active:
-            scope = scope.lease.earlier
-        return _finders[0](scope)
-    return scope
+    while scope.lease is not None and not scope.lease.active:
+        scope = scope.lease.earlier
+    return _finders[0](scope) if _finders else scope
+
+
+as_entered = _current.get
+"""The scope that was entered last here, whatever frameworks and leases make of it."""
 
 
 def find_through(finder: Callable[[Scope], Scope] | None) -> None:
@@ -133,6 +135,8 @@ def extended(
         tags=merged_tags,
         metadata=merged or None,
         enabled=scope.enabled if enabled is None else enabled,
+        # What is said here holds until it is left, whether or not the surrounding lease is over by then.
+        lease=None,
     )
 
 

@@ -37,7 +37,7 @@ class LangChainRuns:
 
     def __init__(self) -> None:
         self._runs: dict[UUID, Call] = {}
-        self._leases: dict[UUID, Lease] = {}
+        self._leases: dict[UUID, tuple[Lease, list[Call] | None]] = {}
 
     def __copy__(self) -> LangChainRuns:
         return self
@@ -195,13 +195,14 @@ class LangChainRuns:
         """The call becomes the parent of what happens inside until its lease is over."""
         scope = current()
         inner = under(call, scope)
-        inner.lease = self._leases[run_id] = Lease(scope)
+        inner.lease = Lease(scope)
         if absorb:
             # Several prompts asked at once wait in line for the client calls that serve them.
             waiting = scope.absorbers if scope.lease is not None and scope.absorbers else None
             inner.absorbers = [call] if waiting is None else waiting
             if waiting is not None:
                 waiting.append(call)
+        self._leases[run_id] = (inner.lease, inner.absorbers)
         enter(inner)
 
     def _watch_task(self, run_id: UUID) -> None:
@@ -219,9 +220,13 @@ class LangChainRuns:
             self._end(run_id, None, error)
 
     def _end_lease(self, run_id: UUID) -> None:
-        lease = self._leases.pop(run_id, None)
+        lease, waiting = self._leases.pop(run_id, (None, None))
         if lease is not None:
             lease.active = False
+        call = self._runs.get(run_id)
+        if waiting and call in waiting:
+            # A scope that nobody restores must not keep the call alive.
+            waiting.remove(call)
 
     def _end(self, run_id: UUID, output: Any, error: BaseException | None = None) -> None:
         self._end_lease(run_id)

@@ -12,7 +12,7 @@ from tracer.capture.run import Run, end_span
 from tracer.capture.shells import decorated
 from tracer.capture.threads import carry_scope_into_threads
 from tracer.runtime import open_call, ready, recording, report_fault
-from tracer.scope import Scope, current, enter, extended, leave, under
+from tracer.scope import Scope, as_entered, current, enter, extended, leave, under
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -36,7 +36,7 @@ class _Entered:
 
     def leave(self) -> Call | None:
         """Set the earlier scope again; gives the call that was opened with the entry."""
-        here = current()
+        here = as_entered()
         entries = list(self._entries.values())
         for entry in reversed(entries):
             if entry[0] is here:
