@@ -18,21 +18,43 @@ if TYPE_CHECKING:
     from tracer.api import context as context
     from tracer.api import current as current
     from tracer.api import flush as flush
+    from tracer.api import instrument as instrument
     from tracer.api import shutdown as shutdown
     from tracer.api import status as status
     from tracer.api import trace as trace
+    from tracer.api import uninstrument as uninstrument
     from tracer.api import wrap as wrap
+    from tracer.chat import AIMessage as AIMessage
+    from tracer.chat import AIMessageChunk as AIMessageChunk
+    from tracer.chat import ChatMessage as ChatMessage
+    from tracer.chat import ChatModel as ChatModel
+    from tracer.chat import ChatOpenAI as ChatOpenAI
+    from tracer.chat import FunctionMessage as FunctionMessage
+    from tracer.chat import HumanMessage as HumanMessage
+    from tracer.chat import SystemMessage as SystemMessage
+    from tracer.chat import ToolMessage as ToolMessage
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "AIMessage": "tracer.chat",
+    "AIMessageChunk": "tracer.chat",
+    "ChatMessage": "tracer.chat",
+    "ChatModel": "tracer.chat",
+    "ChatOpenAI": "tracer.chat",
+    "FunctionMessage": "tracer.chat",
+    "HumanMessage": "tracer.chat",
+    "SystemMessage": "tracer.chat",
+    "ToolMessage": "tracer.chat",
     "configure": "tracer.api",
     "context": "tracer.api",
     "current": "tracer.api",
     "flush": "tracer.api",
+    "instrument": "tracer.api",
     "shutdown": "tracer.api",
     "status": "tracer.api",
     "trace": "tracer.api",
+    "uninstrument": "tracer.api",
     "wrap": "tracer.api",
 }
 

@@ -21,7 +21,7 @@ from tracer.runtime import logger, ready, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import Settings
 
-__all__ = ["configure", "context", "current", "flush", "shutdown", "status", "trace", "wrap"]
+__all__ = ["configure", "context", "current", "flush", "instrument", "shutdown", "status", "trace", "uninstrument", "wrap"]
 
 _Target = TypeVar("_Target")
 
@@ -50,6 +50,26 @@ def wrap(target: _Target) -> _Target:
     """
     ready()
     return target if runtime.forbidden else traced(target)
+
+
+def instrument() -> None:
+    """Record every call of every client of the OpenAI SDK and every run of LangChain in this process, without a change to the program.
+
+    `tracer run app.py` does this before the program begins. It patches the SDK's client classes, now or when they are imported;
+    `uninstrument` undoes it. Clients that were wrapped are recorded once.
+    """
+    ready()
+    if not runtime.forbidden:
+        from tracer.capture.whole_process import instrument_all
+
+        instrument_all()
+
+
+def uninstrument() -> None:
+    """Undo `instrument`. Clients that were wrapped stay traced."""
+    from tracer.capture.whole_process import uninstrument_all
+
+    uninstrument_all()
 
 
 def context(
