@@ -9,13 +9,11 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from types import TracebackType
 from typing import Protocol
 
 from tracer.call import COMPLETED, Call
 from tracer.sampling import SAMPLERS, Sampler
-from tracer.scope import EMPTY, Scope, current, new_run_id, new_span_id
+from tracer.scope import Scope, current, new_run_id, new_span_id
 from tracer.settings import Settings
 
 logger = logging.getLogger("tracer")
@@ -143,46 +141,23 @@ def _take(*, upcoming_of: Scope, call: Call) -> None:
         call.metadata = {**(call.metadata or {}), **upcoming.metadata}
 
 
-def close_call(call: Call, ending: str = COMPLETED) -> bool:
+def close_call(call: Call, ending: str = COMPLETED, ended: int = 0) -> bool:
     """End a record and hand it over. Only the first of several endings counts; says whether this was it.
 
+    `ended` is the reading of the monotonic clock (nanoseconds) at which it was over, 0 for now: a stream that was dropped is noticed late.
     Safe in finalizers and signal handlers: it takes no lock, logs nothing and allocates next to nothing.
     """
     if call.absorbed:
         if not call.ending:
-            call.ended = time.perf_counter_ns()
+            call.ended = ended or time.perf_counter_ns()
             call.ending = ending
         return False
     if runtime.open_calls.pop(call.span_id, None) is None:
         return False
-    call.ended = time.perf_counter_ns()
+    call.ended = ended or time.perf_counter_ns()
     call.ending = ending
     runtime.submit(call)
     return True
-
-
-class Guard:
-    """Context manager around code of ours: what it raises is logged once for each place and counted, and goes no further.
-
-    In the library's own tests `runtime.raise_faults` lets it through.
-
-    >>> guard = Guard("example")
-    >>> with guard:
-    ...     pass
-    """
-
-    __slots__ = ("place",)
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if error is None or not isinstance(error, Exception):
-            return False
-        return report_fault(self.place, error)
 
 
 def report_fault(place: str, error: Exception) -> bool:
@@ -192,8 +167,3 @@ def report_fault(place: str, error: Exception) -> bool:
     if seen == 0:
         logger.warning("tracer: internal error in %s; the traced program is not affected", place, exc_info=error)
     return not runtime.raise_faults
-
-
-def without_parent(scope: Scope) -> Scope:
-    """The same scope outside of any trace."""
-    return replace(scope, parent=None, upcoming=None) if scope is not EMPTY else EMPTY

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any
 
 import openai
@@ -1219,3 +1220,16 @@ def test_other_endpoints_get_a_record(server: ReplayServer, captured: Calls) -> 
     client.models.list()
     call = ended(captured)
     assert (call.kind, call.operation, call.method, call.path, call.ending) == ("request", "", "GET", "/models", COMPLETED)
+
+
+def test_a_dropped_stream_ends_when_its_last_piece_was_taken(captured: Calls, server: ReplayServer) -> None:
+    """It is noticed only when it is collected, which may be much later."""
+    stream = traced(make_client(server, STREAM_USAGE)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    for _ in stream:
+        break
+    left = perf_counter_ns()
+    del stream
+    gc.collect()
+    call = captured.only()
+    assert call.ending == STOPPED
+    assert call.started < call.ended < left

@@ -120,7 +120,7 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hidden: Hidd
             yield piece
             note(clock())
     except GeneratorExit:
-        watch.finish(STOPPED)
+        watch.finish(STOPPED, readings[-1])
         raise
     except BaseException as error:
         _ended_by(error, readings, watch)
@@ -153,7 +153,7 @@ async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hidden: Hi
             note(clock())
     except GeneratorExit:
         # The inner generator is left to the event loop's own finalizer, as it is without the tap: closing it here could meet that.
-        watch.finish(STOPPED)
+        watch.finish(STOPPED, readings[-1])
         raise
     except BaseException as error:
         _ended_by(error, readings, watch)
