@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,13 +12,12 @@ from rich.text import Text
 from tracer import settings
 from tracer.cli.output import console
 from tracer.export.wording import printable
+from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 
 DESCRIPTION = "Show every setting: value, where it comes from, what it does. Keys and passwords are masked."
 
 _MASK = "****"
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_QUERY = re.compile(r"(?<=\?)\S+")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,7 +55,7 @@ def _print_setting(output: Console, origin: settings.Origin, problems: list[sett
         output.print(Text(f"    also: {', '.join(variable.names[1:])}", style="dim"))
     output.print(Text(f"    {variable.meaning}"))
     for problem in problems:
-        output.print(Text(f"    ! {without_credentials(str(problem))}", style="red"))
+        output.print(Text(f"    ! {printable(without_credentials(str(problem)))}", style="red"))
 
 
 def shown(origin: settings.Origin) -> str:
@@ -67,16 +65,7 @@ def shown(origin: settings.Origin) -> str:
         return _default(variable)
     if variable.secret:
         return ", ".join(f"{name}={_MASK}" for name in cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else _MASK
-    return without_credentials(_plain(value))
-
-
-def without_credentials(text: str) -> str:
-    """The text with user names, passwords and query strings of addresses masked, safe to print.
-
-    >>> without_credentials("http://me:secret@host/v1?key=1")
-    'http://****@host/v1?****'
-    """
-    return printable(_QUERY.sub(_MASK, _CREDENTIALS.sub(_MASK, text)))
+    return printable(without_credentials(_plain(value)))
 
 
 def _default(variable: settings.Variable) -> str:
