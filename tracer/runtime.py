@@ -64,8 +64,17 @@ class Runtime:
         self.raise_faults = False
 
     def started_count(self) -> int:
-        """How many calls were opened. The counter is read through its text: that is atomic and takes nothing from it."""
-        return int(repr(self.started)[6:-1])
+        """How many calls were opened."""
+        return count_of(self.started)
+
+
+def count_of(counter: itertools.count[int]) -> int:
+    """Where a counter stands. It is read through its text: that is atomic and takes nothing from it.
+
+    >>> count_of(itertools.count(3))
+    3
+    """
+    return int(repr(counter)[6:-1])
 
 
 runtime = Runtime()

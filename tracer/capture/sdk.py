@@ -63,9 +63,14 @@ def traced_client(client: Any) -> Any:
 def _install(client: Any) -> Any:
     """Put the two seams into a client that is ours to change."""
     state = client.__dict__
-    http = state["_client"]
-    state["_client"] = traced_http(http)
-    state["request"] = _traced_request(client, state.get("request"))
+    state["_client"] = traced_http(state["_client"])
+    return _hook(client, state.get("request"))
+
+
+def _hook(client: Any, instance_request: Callable[..., Any] | None) -> Any:
+    """Give a client the hooks named in `_HOOKS`, each acting for this very client."""
+    state = client.__dict__
+    state["request"] = _traced_request(client, instance_request)
     state["copy"] = state["with_options"] = _traced_copy(client)
     state["__reduce_ex__"] = functools.partial(_reduce, client)
     return client
@@ -81,12 +86,7 @@ def _reduce(client: Any, _protocol: int) -> tuple[Any, ...]:
 
 
 def _reconstruct(kind: type[Any]) -> Any:
-    client = object.__new__(kind)
-    state = client.__dict__
-    state["request"] = _traced_request(client, None)
-    state["copy"] = state["with_options"] = _traced_copy(client)
-    state["__reduce_ex__"] = functools.partial(_reduce, client)
-    return client
+    return _hook(object.__new__(kind), None)
 
 
 def _traced_copy(client: Any) -> Callable[..., Any]:

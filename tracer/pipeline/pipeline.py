@@ -22,7 +22,7 @@ from tracer.pipeline.destinations import wanted
 from tracer.pipeline.ledger import Account
 from tracer.reading import read_call
 from tracer.reading.record import Record
-from tracer.runtime import close_call, logger, report_fault, runtime
+from tracer.runtime import close_call, count_of, logger, report_fault, runtime
 from tracer.scope import EMPTY, enter, leave
 from tracer.settings import Settings
 
@@ -167,7 +167,7 @@ class Pipeline:
         """The number of finished calls that some destination still waits for, and the account of each destination."""
         with self._books:
             waiting = sum(1 for item in tuple(self._queue) if isinstance(item, Call))
-            overflow, late = int(repr(self._overflow)[6:-1]), int(repr(self._late)[6:-1])
+            overflow, late = count_of(self._overflow), count_of(self._late)
             accounts: dict[str, dict[str, Any]] = {}
             for name, account in self._accounts.items():
                 dropped = dict(account.dropped)
