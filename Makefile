@@ -52,6 +52,7 @@ docs: $(VENV)/dev.stamp
 lock:
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group dev --output-file requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group frameworks --output-file requirements/frameworks.txt
 
 clean:
 	rm -rf $(VENV) .demo .bench dist build
