@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import types
+from typing import Any, TypeVar, cast
 
 from tracer.capture.langchain import is_langchain, traced_runnable
 from tracer.capture.sdk import sdk_of, traced_client
 
 _Target = TypeVar("_Target")
+
+_VERBS = ("invoke", "ainvoke", "stream", "astream", "batch", "abatch", "generate", "agenerate")
+_NO_OBJECTS = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 def traced(target: _Target) -> _Target:
@@ -16,8 +20,27 @@ def traced(target: _Target) -> _Target:
         return traced_client(target)
     if is_langchain(target):
         return traced_runnable(target)
+    if has_verbs(target):
+        # The marked place of a lazy import: wrapt takes longer to load than all the rest.
+        from tracer.capture.objects import traced_object
+
+        return traced_object(target)
     raise TypeError(
-        f"tracer.wrap() cannot wrap {type(target).__module__}.{type(target).__qualname__}: it wraps clients of the OpenAI SDK "
-        "(OpenAI, AsyncOpenAI, AzureOpenAI, AsyncAzureOpenAI and subclasses, with any base_url) and models, chains and graphs of "
-        "LangChain."
+        f"tracer.wrap() cannot wrap {_shown(target)}: it wraps clients of the OpenAI SDK (OpenAI, AsyncOpenAI, AzureOpenAI, "
+        "AsyncAzureOpenAI and subclasses, with any base_url), models, chains and graphs of LangChain, and any object with one of "
+        f"{', '.join(_VERBS)} or __call__. Functions are traced by the decorator tracer.trace; of a class, wrap its objects."
     )
+
+
+def has_verbs(target: object) -> bool:
+    """Whether `target` is an object that can be asked like a chat model. Classes, modules and functions are not."""
+    if isinstance(target, _NO_OBJECTS):
+        return False
+    return callable(target) or any(callable(getattr(type(target), verb, None)) for verb in _VERBS)
+
+
+def _shown(target: object) -> str:
+    if isinstance(target, _NO_OBJECTS):
+        return f"the {type(target).__name__} {getattr(target, '__qualname__', getattr(target, '__name__', ''))}"
+    kind = cast("Any", type(target))
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -8,12 +8,16 @@ from tracer.call import Call
 from tracer.reading.answer import read_answer
 from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
+from tracer.reading.pieces import merge_pieces
 from tracer.reading.providers import OPENAI, provider_of
 from tracer.reading.request import read_request
 from tracer.reading.values import Json, as_object
 
 OPERATION = "langchain"
 """`Call.operation` of a model run seen through LangChain's callbacks."""
+
+OBJECT = "object"
+"""`Call.operation` of a call seen at an object's own verbs; it is told in the same shape."""
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "chat": "user"}
 
@@ -49,8 +53,9 @@ def read_langchain(call: Call, generation: Generation) -> None:
     generation.provider = _provider(call, settings)
     generation.chunk_kinds = list(call.piece_kinds or ())
     result = as_object(parse(call.output_json or b"{}")) or {}
-    if result.get("generations"):
-        generation.answer = answer = _answer(result)
+    answer = _answer(result) if result.get("generations") else merge_pieces(_list(result.get("pieces")), generation.problems)
+    if answer is not None:
+        generation.answer = answer
         read_answer(answer, "chat", generation)
         generation.system_fingerprint = generation.system_fingerprint or None
 
@@ -88,7 +93,7 @@ def _provider(call: Call, settings: Json) -> str:
         if named == OPENAI and call.inner is not None:
             return provider_of(call.inner.server_host, azure=call.inner.azure)
         return _PROVIDERS.get(named, named)
-    return "unknown"
+    return provider_of(call.inner.server_host, azure=call.inner.azure) if call.inner is not None else "unknown"
 
 
 def _request(told: Json, settings: Json) -> Json:
@@ -128,6 +133,8 @@ def _message(told: Json) -> Json:
 
 
 def _tool_call(told: Json) -> Json:
+    if isinstance(told.get("function"), dict):
+        return told  # Written as OpenAI writes it already.
     arguments = told.get("args")
     text = arguments if isinstance(arguments, str) else orjson.dumps(arguments if arguments is not None else {}).decode()
     return {"id": told.get("id"), "type": "function", "function": {"name": told.get("name"), "arguments": text}}
@@ -140,6 +147,8 @@ def _answer(result: Json) -> Json:
     usages: list[Json] = []
     for index, item in enumerate(_list(result.get("generations"))):
         told = _object(item)
+        if isinstance(told.get("completion"), dict):
+            return _object(told["completion"])
         message = _object(told.get("message"))
         metadata = {**_object(message.get("response_metadata")), **_object(told.get("generation_info"))}
         first_metadata = first_metadata or metadata

@@ -9,8 +9,8 @@ from tracer.reading.compression import decompress
 from tracer.reading.errors import is_error_body, read_error
 from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
+from tracer.reading.langchain import OBJECT, read_langchain, take_from_client
 from tracer.reading.langchain import OPERATION as LANGCHAIN
-from tracer.reading.langchain import read_langchain, take_from_client
 from tracer.reading.outcome import final_outcome
 from tracer.reading.providers import OPENAI, provider_of
 from tracer.reading.record import Clocks, Record
@@ -27,6 +27,7 @@ _OPERATIONS: dict[str, tuple[str, str | None]] = {
     "completions": ("text_completion", None),
     "embeddings": ("embeddings", None),
     LANGCHAIN: ("chat", None),
+    OBJECT: ("chat", None),
 }
 
 _FIRST_ERROR_STATUS = 400
@@ -44,7 +45,7 @@ def read_call(call: Call) -> Record:
     generation = Generation(operation=names[0], api_type=names[1], request_model=call.model) if names is not None else None
     problems = generation.problems if generation is not None else []
     if generation is not None:
-        if call.operation == LANGCHAIN:
+        if call.operation in (LANGCHAIN, OBJECT):
             guarded(problems, "run", read_langchain, call, generation)
             inner = read_call(call.inner).generation if call.inner is not None else None
             guarded(problems, "client call", take_from_client, call, generation, inner)
