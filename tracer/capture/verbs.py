@@ -61,7 +61,7 @@ def traced_verb(name: str, inner: Any, bare: Callable[..., Any]) -> Callable[...
                 return await bare(*args, **kwargs)
             return await _awaited(verb, functools.partial(bare, *args, **kwargs))
 
-        return functools.wraps(bare)(coroutine)
+        return _like(bare, coroutine)
 
     if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
         # Nothing is asked before the first piece is.
@@ -70,13 +70,23 @@ def traced_verb(name: str, inner: Any, bare: Callable[..., Any]) -> Callable[...
         def generator(*args: Any, **kwargs: Any) -> Any:
             return kind(bare(*args, **kwargs), begin=lambda: _watched(_begin(name, inner, args, kwargs)))
 
-        return functools.wraps(bare)(generator)
+        return _like(bare, generator)
 
     def function(*args: Any, **kwargs: Any) -> Any:
         verb = _begin(name, inner, args, kwargs)
         return bare(*args, **kwargs) if verb is None else _called(verb, functools.partial(bare, *args, **kwargs))
 
-    return functools.wraps(bare)(function)
+    return _like(bare, function)
+
+
+def _like(bare: Any, function: Any) -> Callable[..., Any]:
+    """`functools.wraps` in a third of its time: a method is looked up at every call."""
+    function.__wrapped__ = bare
+    function.__name__ = getattr(bare, "__name__", "")
+    function.__qualname__ = getattr(bare, "__qualname__", "")
+    function.__doc__ = bare.__doc__
+    function.__module__ = getattr(bare, "__module__", None)
+    return function
 
 
 def _flags(bare: Any) -> int:
