@@ -106,19 +106,24 @@ def _traced_copy(client: Any) -> Callable[..., Any]:
 
 def _traced_request(client: Any, instance_request: Callable[..., Any] | None) -> Callable[..., Any]:
     """A `request` for this one client."""
-    bare = instance_request or types.MethodType(class_of(client).request, client)
+    found = instance_request or types.MethodType(class_of(client).request, client)
+
+    def bare() -> Callable[..., Any]:
+        # Asked for at each call: others may patch the class later.
+        return instance_request or class_of(client).request.__get__(client)
+
     if is_async_client(class_of(client)):
 
         async def async_request(*args: Any, **kwargs: Any) -> Any:
-            return await async_call(client, bare, args, kwargs)
+            return await async_call(client, bare(), args, kwargs)
 
-        hook: Any = functools.wraps(bare)(async_request)
+        hook: Any = functools.wraps(found)(async_request)
     else:
 
         def request(*args: Any, **kwargs: Any) -> Any:
-            return sync_call(client, bare, args, kwargs)
+            return sync_call(client, bare(), args, kwargs)
 
-        hook = functools.wraps(bare)(request)
+        hook = functools.wraps(found)(request)
     setattr(hook, _MARK, client)
     return hook
 

@@ -6,8 +6,8 @@ The only place that patches classes of others, and only when asked (`tracer.inst
 from __future__ import annotations
 
 import functools
-import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from tracer.capture.http import traced_http
@@ -19,8 +19,11 @@ from tracer.capture.sdk import async_call, is_traced, sync_call
 _SDK_MODULES = ("openai._base_client",)
 _CLASSES = ("SyncAPIClient", "AsyncAPIClient")
 
-_patched: dict[type[Any], Callable[..., Any]] = {}
-"""Classes with a `request` of ours, and their own."""
+_patched: dict[type[Any], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+"""Classes with a `request` of ours: their own, and ours."""
+
+_requesting: ContextVar[object] = ContextVar("tracer_requesting", default=None)
+"""The client whose request is being made: a subclass's `request` may call that of its base."""
 
 
 def instrument_all() -> None:
@@ -31,42 +34,70 @@ def instrument_all() -> None:
 
 
 def uninstrument_all() -> None:
-    """Give every class its own `request` back; LangChain's later runs are left alone."""
+    """Give every class its own `request` back; LangChain's later runs are left alone.
+
+    Where somebody else has patched after us, ours stays below theirs and only forwards.
+    """
     stop_waiting()
-    for kind, own in _patched.items():
-        kind.request = own
+    for kind, (own, ours) in _patched.items():
+        if kind.__dict__.get("request") is ours:
+            kind.request = own
     _patched.clear()
     leave_runs_alone()
 
 
 def _patch(module: Any) -> None:
     for name in _CLASSES:
-        kind = getattr(module, name)
-        if kind not in _patched:
-            _patched[kind] = kind.request
-            kind.request = _recorded(kind.request, is_async_client(kind))
+        for kind in _with_subclasses(getattr(module, name)):
+            own = kind.__dict__.get("request")
+            if own is not None and kind not in _patched:
+                ours = _recorded(kind, own, is_async_client(kind))
+                _patched[kind] = (own, ours)
+                kind.request = ours
 
 
-def _recorded(own: Callable[..., Any], asynchronous: bool) -> Callable[..., Any]:
+def _with_subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    """Others patch `request` on the classes below: what they put there hides that of the base."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _with_subclasses(below)
+
+
+def _passes(kind: type[Any], client: Any) -> bool:
+    """Whether a request is recorded elsewhere: by the hooks of a wrapped client, or by the call that it is a part of."""
+    return kind not in _patched or is_traced(client) or _requesting.get() is client
+
+
+def _recorded(kind: type[Any], own: Any, asynchronous: bool) -> Callable[..., Any]:
     if asynchronous:
 
         @functools.wraps(own)
         async def async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-            bare = types.MethodType(own, self)
-            if is_traced(self):  # A client that was wrapped records itself, outside of this.
+            bare = own.__get__(self, type(self))
+            if _passes(kind, self):
                 return await bare(*args, **kwargs)
             _see_wire(self)
-            return await async_call(self, bare, args, kwargs)
+            earlier = _requesting.get()
+            _requesting.set(self)
+            try:
+                return await async_call(self, bare, args, kwargs)
+            finally:
+                _requesting.set(earlier)
 
         return async_request
 
     @functools.wraps(own)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        bare = types.MethodType(own, self)
-        if is_traced(self):
+        bare = own.__get__(self, type(self))
+        if _passes(kind, self):
             return bare(*args, **kwargs)
         _see_wire(self)
-        return sync_call(self, bare, args, kwargs)
+        earlier = _requesting.get()
+        _requesting.set(self)
+        try:
+            return sync_call(self, bare, args, kwargs)
+        finally:
+            _requesting.set(earlier)
 
     return request
 
