@@ -16,7 +16,7 @@ from tests.support import ROOT, clean_environment
 CALLS = 10  # invoke, stream, batch, ainvoke, astream, astream_log, two calls, two of generate
 
 
-def run_quickstart(server: Loopback, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_quickstart(server: Loopback, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **clean_environment(),
         "OPENAI_API_KEY": "sk-test",
@@ -25,7 +25,8 @@ def run_quickstart(server: Loopback, **variables: str) -> subprocess.CompletedPr
         **variables,
     }
     return subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / "quickstart.py")],
+        # LangChain warns of its own ways, bare too.
+        [sys.executable, "-W", "ignore" if arguments else "error", str(ROOT / "examples" / "quickstart.py"), *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -75,3 +76,18 @@ def test_every_call_of_the_quickstart_is_recorded(server: Loopback, tmp_path: Pa
     assert len(rows) == CALLS
     text = repr(rows).replace("-", "")
     assert all(run_id.replace("-", "") in text for run_id in ids), "the run ids of the results are those of the records"
+
+
+def test_the_quickstart_with_langchains_model_wrapped(server: Loopback, tmp_path: Path) -> None:
+    store = tmp_path / "traces.sqlite"
+    done = run_quickstart(server, "--langchain", TRACER_LOCAL=str(store), TRACER_QUIET="true")
+    assert [line for line in done.stderr.splitlines() if "astream_log is deprecated" not in line and not line.startswith("  ")] == []
+    assert f"\n{ANSWER}\n" in done.stdout
+    assert done.stdout.count("RunLogPatch({'op': 'add',") >= len(ANSWER.split())
+    calls = CALLS - 2  # LangChain's model can no longer be called like a function.
+    assert len(server.requests) == calls
+    with closing(sqlite3.connect(store)) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(spans)")]
+        rows = [dict(zip(columns, row, strict=True)) for row in connection.execute("SELECT * FROM spans")]
+    assert len(rows) == calls
+    assert {row["outcome"] for row in rows} == {"completed"}
