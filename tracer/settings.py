@@ -117,7 +117,15 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.whole(1),
         10_000,
         "a whole number above 0",
-        "Records that may wait to be sent; beyond it new ones are dropped and counted.",
+        "Records that may wait for each destination; beyond it the oldest are dropped and counted.",
+    ),
+    Variable(
+        "queue_bytes",
+        ("TRACER_QUEUE_BYTES",),
+        parsing.byte_count,
+        64 * MEBIBYTE,
+        "a number of bytes, such as 67108864 or 64MiB",
+        "Bytes that may wait for each destination; beyond it the oldest records lose their contents, then the oldest are dropped.",
     ),
     Variable(
         "langchain",
@@ -297,6 +305,7 @@ class Settings:
     prices: str | None = None
     exit_timeout: float = 2.0
     queue_records: int = 10_000
+    queue_bytes: int = 64 * MEBIBYTE
     langchain: str = "defer"
     langsmith_tracing: bool = False
     langsmith_key: str | None = None

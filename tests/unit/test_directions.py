@@ -31,6 +31,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.call",
         "tracer.cost",
         "tracer.export.destination",
+        "tracer.export.notices",
+        "tracer.export.transport",
         "tracer.reading",
         "tracer.runtime",
         "tracer.scope",

@@ -366,7 +366,13 @@ def test_the_ledger_at_each_stage(install: Install) -> None:
     gate = Gate()
     quick, slow = Keeping("local"), Keeping("console", gate)
     install(quick, slow)
-    assert tracer.status()["destinations"]["local"] == {"exported": 0, "sampled_out": 0, "dropped": {}, "queued": 0}
+    assert tracer.status()["destinations"]["local"] == {
+        "exported": 0,
+        "sampled_out": 0,
+        "dropped": {},
+        "shortened": {},
+        "queued": 0,
+    }
     open_span = tracer.trace("open")
     open_span.__enter__()
     record("a")

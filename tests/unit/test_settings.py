@@ -29,6 +29,7 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "prices": (A_FILE, A_FILE, "/no/such/file.json"),
     "exit_timeout": ("0.5", 0.5, "soon"),
     "queue_records": ("7", 7, "0"),
+    "queue_bytes": ("1 MiB", 1048576, "none"),
     "langchain": ("replace", "replace", "both"),
     "langsmith_tracing": ("true", True, "True"),
     "langsmith_key": (' "lsv2_key" ', "lsv2_key", None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracer.export.destination import Delivery, Destination
+from tracer.pipeline.sender import Sender
 from tracer.reading.record import Record
 from tracer.runtime import logger
 from tracer.settings import Settings
@@ -48,9 +49,9 @@ def _make(name: str, settings: Settings) -> Destination:
         from tracer.export.console import ConsoleDestination
 
         return ConsoleDestination(settings)
-    from tracer.export.otlp import OtlpDestination
+    from tracer.export.otlp import OtlpTransport
 
-    return OtlpDestination(settings)
+    return Sender(OtlpTransport(settings), settings.queue_records, settings.queue_bytes)
 
 
 class _Unavailable:
