@@ -19,7 +19,7 @@ from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.runtime import logger, ready, runtime
 from tracer.sampling import SAMPLERS
-from tracer.settings import Settings
+from tracer.settings import DEFAULT_LANGSMITH, Settings
 
 __all__ = ["configure", "context", "current", "flush", "instrument", "shutdown", "status", "trace", "uninstrument", "wrap"]
 
@@ -208,8 +208,8 @@ def _start(resolved: Settings, on: bool) -> None:
             "LangSmith tracing is on, but neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set; "
             "records are kept in the local store (read them with `tracer show`)."
         )
-    elif resolved.langsmith_on:
-        _warn_once("this version does not send to LangSmith-style backends yet; their records are kept in the local store instead.")
+    if resolved.langsmith_runs_endpoints and resolved.langsmith_endpoint:
+        _warn_once("LANGSMITH_RUNS_ENDPOINTS and LANGSMITH_ENDPOINT are both set; runs go to the former only. Unset one of them.")
     if not resolved.quiet:
         sys.stderr.write(start_line(resolved) + "\n")
 
@@ -224,6 +224,7 @@ def start_line(resolved: Settings) -> str:
     places = {
         "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
         "console": "console",
+        "langsmith": _langsmith_place(resolved),
         "otlp": f"OTLP {without_credentials(resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
     }
     captured = {
@@ -234,6 +235,12 @@ def start_line(resolved: Settings) -> str:
     }[resolved.content_inputs, resolved.content_outputs]
     to = ", ".join(places[name] for name in wanted(resolved))
     return f"tracer: recording to {to}; {captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
+
+
+def _langsmith_place(resolved: Settings) -> str:
+    if resolved.langsmith_runs_endpoints:
+        return "LangSmith (LANGSMITH_RUNS_ENDPOINTS)"
+    return f"LangSmith {without_credentials(resolved.langsmith_endpoint or DEFAULT_LANGSMITH)} (project {resolved.langsmith_project})"
 
 
 def _pipeline() -> Any:

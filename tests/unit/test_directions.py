@@ -60,6 +60,7 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.store.store"),
     ("tracer.pipeline.destinations", "tracer.export.console"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
+    ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }

@@ -16,8 +16,6 @@ REFUSED = "refused"
 TOO_LARGE = "too large"
 STOP = "stop"
 
-_OVERHEAD = 256
-
 
 @dataclass(slots=True, eq=False)
 class Item:
@@ -42,17 +40,19 @@ class Item:
     tries: int = 0
     """How often it failed although the destination accepted others meanwhile."""
     accepted_before: int = 0
+    overhead: int = 256
+    """Bytes that it takes beside its parts, in memory and in a request."""
     in_hand: bool = False
     number: int = 0
     weight: int = field(init=False, default=0)
-    """Bytes it takes in memory."""
+    """Bytes it takes."""
 
     def __post_init__(self) -> None:
         self.weigh()
 
     def weigh(self) -> None:
         """Set `weight` after `parts` have changed."""
-        self.weight = _OVERHEAD + sum(map(len, self.parts.values()))
+        self.weight = self.overhead + sum(map(len, self.parts.values()))
 
     @property
     def records(self) -> int:

@@ -288,6 +288,9 @@ class Pipeline:
         if self._prices.problem:
             logger.warning("tracer: %s", self._prices.problem)
         self._destinations = self._make_destinations(self._settings)
+        with self._books:
+            for destination in self._destinations:
+                self._accounts.setdefault(destination.name, Account())
         for sender in self._senders():
             sender.settle = self._settle
 

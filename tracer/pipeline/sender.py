@@ -30,6 +30,7 @@ PATIENCE = 5.0
 """Seconds that a destination may fail before a line says so; shorter troubles pass by themselves."""
 
 _CAREFUL = Limits(100, 1024 * 1024)
+_ANY = 1 << 20
 _LEAST_TIMEOUT = 0.05
 _TOO_LARGE = "too large"
 
@@ -61,6 +62,8 @@ class Sender:
         self._trouble: Verdict | None = None
         self._stopped: Verdict | None = None
         self._accepted_batches = 0
+        # Fewer items go together while requests fail for no stated reason: one of them may be the reason.
+        self._most_items = _ANY
         # What the destination has shown to be too large for it.
         self._most_batch_bytes: float = float("inf")
         self._most_item_bytes: float = float("inf")
@@ -194,7 +197,7 @@ class Sender:
         """Send one batch."""
         limits = self._limits()
         with self._changed:
-            batch = self._waiting.take(limits.most_items, int(min(limits.most_bytes, self._most_batch_bytes)))
+            batch = self._waiting.take(min(limits.most_items, self._most_items), int(min(limits.most_bytes, self._most_batch_bytes)))
             self._busy = bool(batch)
         if not batch:
             return
@@ -243,6 +246,7 @@ class Sender:
         self._asked_to_wait = False
         self._trouble = None
         self._accepted_batches += 1
+        self._most_items = min(self._most_items * 2, _ANY)
         records = sum(item.records for item in batch)
         rejected = min(verdict.rejected, records)
         delivery = Delivery(records - rejected)
@@ -256,6 +260,8 @@ class Sender:
         self._trouble = verdict
         self._failing_since = self._failing_since if self._failures else now
         self._failures += 1
+        if verdict.doubtful:
+            self._most_items = max(1, len(batch) // 2)
         hopeless = [item for item in batch if verdict.doubtful and self._is_the_trouble(item)]
         pace = self._pace if self._deadline is None else CLOSING_PACE
         with self._changed:
