@@ -178,7 +178,7 @@ def _multipart(request: Request) -> Generator[tuple[str, Json], None, None]:
             assert (verb, run_id) not in [(old, key) for old, key, _ in found], "parts of a run are not together"
             assert value["id"] == run_id
             assert not set(value) & set(PARTS)
-            found.append((verb, run_id, cast(Json, value)))
+            found.append((verb, run_id, cast("Json", value)))
         else:
             assert found, "a field before its run"
             assert found[-1][:2] == (verb, run_id), "a field away from its run"
@@ -197,83 +197,105 @@ def _multipart(request: Request) -> Generator[tuple[str, Json], None, None]:
 def _object(body: bytes) -> Json:
     value = orjson.loads(body)
     assert isinstance(value, dict)
-    return cast(Json, value)
+    return cast("Json", value)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the `LangSmith` that the server carries."""
+
+    protocol_version = "HTTP/1.1"
+
+    @property
+    def state(self) -> LangSmith:
+        """What the server is about."""
+        return cast("Server", self.server).state
+
+    def do_GET(self) -> None:
+        """`/info`."""
+        state = self.state
+        state.requests.append(Request("GET", self.path, _lower(self.headers.items()), b""))
+        if state.info_delay:
+            state.release.wait(state.info_delay)
+        if self.path != "/info" or state.info is None:
+            self._answer(Fault(404))
+        else:
+            self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps(state.info)))
+
+    def do_POST(self) -> None:
+        """Runs."""
+        state = self.state
+        headers = _lower(self.headers.items())
+        body = _decompressed(self.rfile.read(int(headers["content-length"])), headers.get("content-encoding"))
+        request = Request(self.command, self.path, headers, body)
+        with state.lock:
+            state.requests.append(request)
+            fault = state.choose(request) if state.choose else None
+            fault = fault or state.always or (state.faults.pop(0) if state.faults else None)
+            if fault is None or fault.taken:
+                state.take(request)
+        self._answer(fault or Fault(202, body=b"{}"))
+
+    def do_PATCH(self) -> None:
+        """A single run."""
+        self.do_POST()
+
+    def _answer(self, fault: Fault) -> None:
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return
+        if fault.hang or fault.delay:
+            self.state.release.wait(fault.delay or PATIENCE)
+        if fault.hang:
+            self.close_connection = True
+            return
+        self.send_response(fault.status or 202)
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(fault.body)))
+        self.end_headers()
+        self.wfile.write(fault.body)
+
+    def handle(self) -> None:
+        """A client that has given up waiting is no error."""
+        try:
+            super().handle()
+        except OSError:
+            self.close_connection = True
+
+    def finish(self) -> None:
+        """The same."""
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            pass
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """The socket of a `LangSmith`."""
+
+    daemon_threads = True
+
+    def __init__(self, state: LangSmith) -> None:
+        super().__init__(("127.0.0.1", state.port), Handler)
+        self.state = state
+
+
+def _decompressed(body: bytes, encoding: str | None) -> bytes:
+    if encoding == "zstd":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(body)
+    return gzip.decompress(body) if encoding == "gzip" else body
 
 
 @contextmanager
 def langsmith(info: Json | None = FULL, **values: Any) -> Generator[LangSmith, None, None]:
     """Serve on loopback. At the end nothing may have been wrong with what came."""
     state = LangSmith(info, **values)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            state.requests.append(Request("GET", self.path, _lower(self.headers.items()), b""))
-            if state.info_delay:
-                state.release.wait(state.info_delay)
-            if self.path != "/info" or state.info is None:
-                self._answer(Fault(404))
-            else:
-                self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps(state.info)))
-
-        def do_POST(self) -> None:
-            headers = _lower(self.headers.items())
-            body = self.rfile.read(int(headers["content-length"]))
-            encoding = headers.get("content-encoding")
-            if encoding == "zstd":
-                body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
-            elif encoding == "gzip":
-                body = gzip.decompress(body)
-            request = Request(self.command, self.path, headers, body)
-            with state.lock:
-                state.requests.append(request)
-                fault = state.choose(request) if state.choose else None
-                fault = fault or state.always or (state.faults.pop(0) if state.faults else None)
-                if fault is None or fault.taken:
-                    state.take(request)
-            self._answer(fault or Fault(202, body=b"{}"))
-
-        do_PATCH = do_POST
-
-        def _answer(self, fault: Fault) -> None:
-            if fault.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-                self.connection.close()
-                return
-            if fault.hang or fault.delay:
-                state.release.wait(fault.delay or PATIENCE)
-            if fault.hang:
-                self.close_connection = True
-                return
-            try:
-                self.send_response(fault.status or 202)
-                for name, value in fault.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(fault.body)))
-                self.end_headers()
-                self.wfile.write(fault.body)
-            except OSError:
-                self.close_connection = True  # The client has given up waiting.
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                pass
-
-        def finish(self) -> None:
-            try:
-                super().finish()
-            except (OSError, ValueError):
-                pass
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", state.port), Handler)
-    server.daemon_threads = True
+    server = Server(state)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -104,6 +104,10 @@ class Keeping:
         return [record.call.name for record in self.records]
 
 
+senders: list[Sender] = []
+"""Of the running test; closed at its end."""
+
+
 class Delivering:
     """A transport behind a sender that tries again at once, and the account of what it delivered."""
 
@@ -114,6 +118,7 @@ class Delivering:
         self.sender.settle = self._settle
         self._lock = threading.Lock()
         self.handed_in = 0
+        senders.append(self.sender)
 
     def put(self, records: Sequence[Record]) -> None:
         """Hand records in."""

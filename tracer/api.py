@@ -8,6 +8,8 @@ import itertools
 import os
 import sys
 import threading
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -143,11 +145,12 @@ def status() -> dict[str, Any]:
     """Where every record of this process went.
 
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
-    `exported`, `sampled_out` and `dropped` by reason. The outer `queued` is that of the slowest destination. `faults` counts errors of
-    our own by place.
+    `exported`, `sampled_out` and `dropped` by reason; `shortened` counts records that lost contents, by reason, and `stopped` says why a
+    destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the longest of the open
+    calls. `faults` counts errors of our own by place.
 
     >>> sorted(status())
-    ['destinations', 'faults', 'on', 'open', 'queued', 'started']
+    ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']
     """
     pipeline = _pipeline()
     nothing: dict[str, Any] = {}
@@ -156,6 +159,7 @@ def status() -> dict[str, Any]:
         "on": runtime.on,
         "started": runtime.started_count(),
         "open": len(runtime.open_calls),
+        "open_calls": _longest_open_calls(),
         "queued": queued,
         "destinations": destinations,
         "faults": dict(runtime.faults),
@@ -163,6 +167,26 @@ def status() -> dict[str, Any]:
 
 
 # How it is put together.
+
+
+def _longest_open_calls(most: int = 100) -> list[dict[str, object]]:
+    """Name, kind, run id and age (seconds) of the open calls, longest first."""
+    try:
+        calls = list(runtime.open_calls.values())
+    except RuntimeError:
+        # Collecting garbage may end calls while the list is made; the next time it works.
+        calls = list(dict(runtime.open_calls).values())
+    now = time.perf_counter_ns()
+    calls = sorted((call for call in calls if call.started), key=lambda call: call.started)[:most]
+    return [
+        {
+            "name": call.name or call.model or call.path,
+            "kind": call.kind,
+            "run_id": str(uuid.UUID(int=call.run_id)),
+            "seconds": (now - call.started) / 1e9,
+        }
+        for call in calls
+    ]
 
 
 def _report(problems: list[settings_module.Problem]) -> None:

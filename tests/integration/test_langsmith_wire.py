@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -217,8 +218,11 @@ def test_a_wrong_key_is_one_line_and_stops_sending(status: int, words: str, capl
         assert "… is no good" in line
 
 
-def without(path: str) -> Any:
-    return lambda request: Fault(404) if request.path == path else None  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
+def without(*paths: str) -> Callable[[Request], Fault | None]:
+    def choose(request: Request) -> Fault | None:
+        return Fault(404) if request.path in paths else None
+
+    return choose
 
 
 def test_no_multipart_no_batch() -> None:
@@ -230,10 +234,7 @@ def test_no_multipart_no_batch() -> None:
         destination.deliver([a_record(6)])
         assert [request.path for request in server.ingests][2:] == ["/runs/multipart", "/runs/batch", "/runs/batch"]
 
-    def only_single(request: Request) -> Fault | None:
-        return Fault(404) if request.path in ("/runs/multipart", "/runs/batch") else None
-
-    with langsmith(FULL, choose=only_single) as server:
+    with langsmith(FULL, choose=without("/runs/multipart", "/runs/batch")) as server:
         destination = delivering(server)
         destination.deliver([a_record(number) for number in range(3)])
         assert destination.outcome == (3, {})

@@ -170,11 +170,20 @@ class Pipeline:
                 report_fault(f"closing {destination.name}", fault)
         lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
-        if lost and not done:
-            self._say_lost(lost)
+        self._say_lost(0 if done else lost, count_of(self._overflow))
         return done
 
-    def _say_lost(self, records: int) -> None:
+    def _say_lost(self, records: int, overflow: int) -> None:
+        """The one line at the end; senders have said what they lost before."""
+        if overflow:
+            logger.warning(
+                "tracer: %s came faster than they could be read and did not fit into the queue (TRACER_QUEUE_RECORDS)%s",
+                records_text(overflow),
+                f"; {records_text(records)} more could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)" if records else "",
+            )
+            return
+        if not records:
+            return
         troubles = [sender.trouble for sender in self._senders() if sender.trouble]
         why = f": {' '.join(troubles)}" if troubles else ""
         logger.warning("tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s", records_text(records), why)
