@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ from tracer.reading.record import Record
 from tracer.settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tracer.call import Call
@@ -101,14 +102,25 @@ class OtlpTransport:
         packed = Packed()
         with quiet():
             encoder = self._encoder = self._encoder or _encoder(self._settings)
+            spans: list[list[ReadableSpan]] = []
             for record in records:
                 try:
-                    spans = [encoder.readable(span) for span in spans_of(record, self._settings)]
-                    packed.items.append(Item({_SPANS: _encoded(spans)}))
+                    spans.append([encoder.readable(span) for span in spans_of(record, self._settings)])
                 except Exception as error:
-                    packed.delivery.drop("unreadable", 1)
-                    self._notices.lost("unreadable", 1, f"a record could not be written as a span ({error!r})")
+                    self._lose(packed, error)
+            try:
+                packed.items += map(_item, _encoded(spans))
+            except Exception:
+                for of_record in spans:
+                    try:
+                        packed.items += map(_item, _encoded([of_record]))
+                    except Exception as error:
+                        self._lose(packed, error)
         return packed
+
+    def _lose(self, packed: Packed, error: Exception) -> None:
+        packed.delivery.drop("unreadable", 1)
+        self._notices.lost("unreadable", 1, f"a record could not be written as a span ({error!r})")
 
     def open(self, _calls: Sequence[Call], /) -> list[Item]:
         """OTLP has no spans that are not over."""
@@ -162,19 +174,21 @@ def _encoder(settings: Settings) -> _Encoder:
     return _Encoder(readable, frame.SerializeToString(), scope.SerializeToString())
 
 
-def _encoded(spans: Sequence[ReadableSpan]) -> bytes:
-    """The spans as they stand inside a `ScopeSpans` message."""
+def _item(spans: bytes) -> Item:
+    return Item({_SPANS: spans})
+
+
+def _encoded(records: Sequence[Sequence[ReadableSpan]]) -> list[bytes]:
+    """The spans of each record as they stand inside a `ScopeSpans` message."""
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
-    (frame,) = encode_spans(spans).resource_spans
+    if not records:
+        return []
+    (frame,) = encode_spans([span for spans in records for span in spans]).resource_spans
     (scope,) = frame.scope_spans
-    return _spans_only(scope)
-
-
-def _spans_only(scope: ScopeSpans) -> bytes:
-    scope.ClearField("scope")
-    scope.ClearField("schema_url")
-    return scope.SerializeToString()
+    ends = list(accumulate(map(len, records)))
+    return [ScopeSpans(spans=scope.spans[end - len(spans) : end]).SerializeToString() for end, spans in zip(ends, records, strict=True)]
 
 
 def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None:

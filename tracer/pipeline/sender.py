@@ -198,8 +198,11 @@ class Sender:
         limits = self._limits()
         with self._changed:
             batch = self._waiting.take(min(limits.most_items, self._most_items), int(min(limits.most_bytes, self._most_batch_bytes)))
-            self._busy = bool(batch)
+            self._busy = bool(batch) and self._stopped is None
         if not batch:
+            return
+        if self._stopped is not None:
+            self._settle_dropped(batch, self._stopped.reason)  # They came in while the destination was being stopped.
             return
         try:
             most = min(limits.most_bytes if limits.strict else float("inf"), self._most_item_bytes)
@@ -247,12 +250,12 @@ class Sender:
         self._trouble = None
         self._accepted_batches += 1
         self._most_items = min(self._most_items * 2, _ANY)
-        records = sum(item.records for item in batch)
+        records = _records_in(batch)
         rejected = min(verdict.rejected, records)
         delivery = Delivery(records - rejected)
         if rejected:
             delivery.drop(verdict.reason, rejected)
-            self._say_lost(verdict, rejected)
+            self._say(verdict, rejected)
         self._done(batch, delivery, accepted=True)
 
     def _retry(self, batch: list[Item], verdict: Verdict) -> None:
@@ -310,26 +313,29 @@ class Sender:
         self._trouble = None
         with self._changed:
             batch = batch + self._waiting.clear()
-        records = self._settle_dropped(batch, verdict.reason, stopped=verdict.text)
-        self._say_lost(verdict, records)
+        self._say_lost(verdict, batch)
+        self._settle_dropped(batch, verdict.reason, stopped=verdict.text)
 
     def _drop(self, batch: list[Item], verdict: Verdict) -> None:
-        self._say_lost(verdict, self._settle_dropped(batch, verdict.reason))
+        self._say_lost(verdict, batch)
+        self._settle_dropped(batch, verdict.reason)
 
-    def _settle_dropped(self, batch: Sequence[Item], reason: str, stopped: str = "") -> int:
-        records = sum(item.records for item in batch)
+    def _settle_dropped(self, batch: Sequence[Item], reason: str, stopped: str = "") -> None:
         delivery = Delivery(stopped=stopped)
-        delivery.drop(reason, records)
+        delivery.drop(reason, _records_in(batch))
         self._done(batch, delivery, accepted=False)
-        return records
 
     def _done(self, batch: Sequence[Item], delivery: Delivery, accepted: bool) -> None:
         # First into the books: whoever waited for the items may look there at once.
         self.settle(self.name, delivery)
         with self._changed:
             self._waiting.done(batch, accepted)
+            self._changed.notify_all()
 
-    def _say_lost(self, verdict: Verdict, records: int) -> None:
+    def _say_lost(self, verdict: Verdict, batch: Sequence[Item]) -> None:
+        self._say(verdict, _records_in(batch))
+
+    def _say(self, verdict: Verdict, records: int) -> None:
         if records:
             self._notices.lost(verdict.reason, records, f"{self._transport.place} {verdict.text}", verdict.advice)
 
@@ -346,6 +352,10 @@ class Sender:
 
 def _nobody(name: str, delivery: Delivery) -> None:
     """Stands in until the pipeline listens."""
+
+
+def _records_in(batch: Sequence[Item]) -> int:
+    return sum(item.records for item in batch)
 
 
 def _spaced(sentence: str) -> str:
