@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.support import OUR_PREFIXES, record_into, runtime_put_back
+from tests.support import OUR_PREFIXES, record_into, runtime_put_back, senders
 from tracer.call import Call
 from tracer.runtime import Runtime
 
@@ -41,3 +41,11 @@ def calls(fresh_runtime: Runtime) -> list[Call]:
     kept: list[Call] = []
     record_into(kept)
     return kept
+
+
+@pytest.fixture(autouse=True)
+def no_senders_left() -> Generator[None, None, None]:
+    """A sender that goes on trying would speak up in later tests."""
+    yield
+    while senders:
+        senders.pop().close(0)

@@ -23,7 +23,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tracer import api
 from tracer.call import Call
 from tracer.export.destination import Delivery
+from tracer.export.transport import Transport
+from tracer.pipeline.backoff import Pace
+from tracer.pipeline.ledger import Account
 from tracer.pipeline.pipeline import Pipeline
+from tracer.pipeline.sender import Sender
 from tracer.reading.record import Record
 from tracer.runtime import Runtime, runtime
 from tracer.settings import Settings
@@ -98,6 +102,48 @@ class Keeping:
     def names(self) -> list[str]:
         """Names of the calls that arrived, in order."""
         return [record.call.name for record in self.records]
+
+
+senders: list[Sender] = []
+"""Of the running test; closed at its end."""
+
+
+class Delivering:
+    """A transport behind a sender that tries again at once, and the account of what it delivered."""
+
+    def __init__(self, transport: Transport, most_records: int = 10_000, most_bytes: int = 2**26, pace: Pace | None = None) -> None:
+        self.transport = transport
+        self.account = Account()
+        self.sender = Sender(transport, most_records, most_bytes, pace or Pace(0.01, 0.05))
+        self.sender.settle = self._settle
+        self._lock = threading.Lock()
+        self.handed_in = 0
+        senders.append(self.sender)
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Hand records in."""
+        self.handed_in += len(records)
+        self._settle("", self.sender.export(records))
+
+    def deliver(self, records: Sequence[Record], timeout: float = PATIENCE) -> Account:
+        """Hand records in and wait until they have arrived or are given up, for at most `timeout` seconds."""
+        self.put(records)
+        self.sender.flush(timeout)
+        return self.account
+
+    @property
+    def outcome(self) -> tuple[int, dict[str, int]]:
+        """Records exported, and dropped by reason."""
+        return self.account.exported, self.account.dropped
+
+    @property
+    def waiting(self) -> int:
+        """Records whose fate is open."""
+        return self.handed_in - self.account.settled
+
+    def _settle(self, _: str, delivery: Delivery) -> None:
+        with self._lock:
+            self.account.add(delivery)
 
 
 @dataclass

@@ -8,6 +8,8 @@ import itertools
 import os
 import sys
 import threading
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.runtime import logger, ready, runtime
 from tracer.sampling import SAMPLERS
-from tracer.settings import Settings
+from tracer.settings import DEFAULT_LANGSMITH, Settings
 
 __all__ = ["configure", "context", "current", "flush", "instrument", "shutdown", "status", "trace", "uninstrument", "wrap"]
 
@@ -143,11 +145,12 @@ def status() -> dict[str, Any]:
     """Where every record of this process went.
 
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
-    `exported`, `sampled_out` and `dropped` by reason. The outer `queued` is that of the slowest destination. `faults` counts errors of
-    our own by place.
+    `exported`, `sampled_out` and `dropped` by reason; `shortened` counts records that lost contents, by reason, and `stopped` says why a
+    destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the longest of the open
+    calls. `faults` counts errors of our own by place.
 
     >>> sorted(status())
-    ['destinations', 'faults', 'on', 'open', 'queued', 'started']
+    ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']
     """
     pipeline = _pipeline()
     nothing: dict[str, Any] = {}
@@ -156,6 +159,7 @@ def status() -> dict[str, Any]:
         "on": runtime.on,
         "started": runtime.started_count(),
         "open": len(runtime.open_calls),
+        "open_calls": _longest_open_calls(),
         "queued": queued,
         "destinations": destinations,
         "faults": dict(runtime.faults),
@@ -163,6 +167,26 @@ def status() -> dict[str, Any]:
 
 
 # How it is put together.
+
+
+def _longest_open_calls(most: int = 100) -> list[dict[str, object]]:
+    """Name, kind, run id and age (seconds) of the open calls, longest first."""
+    try:
+        calls = list(runtime.open_calls.values())
+    except RuntimeError:
+        # Collecting garbage may end calls while the list is made; the next time it works.
+        calls = list(dict(runtime.open_calls).values())
+    now = time.perf_counter_ns()
+    calls = sorted((call for call in calls if call.started), key=lambda call: call.started)[:most]
+    return [
+        {
+            "name": call.name or call.model or call.path,
+            "kind": call.kind,
+            "run_id": str(uuid.UUID(int=call.run_id)),
+            "seconds": (now - call.started) / 1e9,
+        }
+        for call in calls
+    ]
 
 
 def _report(problems: list[settings_module.Problem]) -> None:
@@ -208,8 +232,8 @@ def _start(resolved: Settings, on: bool) -> None:
             "LangSmith tracing is on, but neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set; "
             "records are kept in the local store (read them with `tracer show`)."
         )
-    elif resolved.langsmith_on:
-        _warn_once("this version does not send to LangSmith-style backends yet; their records are kept in the local store instead.")
+    if resolved.langsmith_runs_endpoints and resolved.langsmith_endpoint:
+        _warn_once("LANGSMITH_RUNS_ENDPOINTS and LANGSMITH_ENDPOINT are both set; runs go to the former only. Unset one of them.")
     if not resolved.quiet:
         sys.stderr.write(start_line(resolved) + "\n")
 
@@ -224,6 +248,7 @@ def start_line(resolved: Settings) -> str:
     places = {
         "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
         "console": "console",
+        "langsmith": _langsmith_place(resolved),
         "otlp": f"OTLP {without_credentials(resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
     }
     captured = {
@@ -234,6 +259,12 @@ def start_line(resolved: Settings) -> str:
     }[resolved.content_inputs, resolved.content_outputs]
     to = ", ".join(places[name] for name in wanted(resolved))
     return f"tracer: recording to {to}; {captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
+
+
+def _langsmith_place(resolved: Settings) -> str:
+    if resolved.langsmith_runs_endpoints:
+        return "LangSmith (LANGSMITH_RUNS_ENDPOINTS)"
+    return f"LangSmith {without_credentials(resolved.langsmith_endpoint or DEFAULT_LANGSMITH)} (project {resolved.langsmith_project})"
 
 
 def _pipeline() -> Any:

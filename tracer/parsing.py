@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 MEBIBYTE = 1024 * 1024
@@ -165,6 +166,54 @@ def url(text: str) -> str:
         raise ValueError(text)
     _ = parts.port  # raises ValueError when it is no number
     return address
+
+
+def base_url(text: str) -> str:
+    """The same without `/` at its end, to which paths are added."""
+    return url(text).rstrip("/")
+
+
+_RUNS_ENDPOINT_KEYS = {"api_url": str, "api_key": str, "project_name": str, "workspace_id": str, "primary": bool}
+
+
+def runs_endpoints(text: str) -> str:
+    """LangSmith's several backends, checked and written in one form: a JSON list of `api_url`, `api_key`, `project_name`, `workspace_id`
+    and `primary`, the first of which must be there.
+
+    >>> runs_endpoints('{"https://example.com/": "key"}')
+    '[{"api_url": "https://example.com", "api_key": "key"}]'
+    """
+    # Imported where it is used: hardly anyone sets this, and everyone pays at start.
+    import json
+
+    given: object = json.loads(text)
+    if isinstance(given, dict):
+        given = [{"api_url": address, "api_key": key} for address, key in cast("dict[str, object]", given).items()]
+    if not isinstance(given, list) or not given:
+        raise ValueError(text)
+    return json.dumps([_runs_endpoint(entry) for entry in cast("list[object]", given)])
+
+
+def _runs_endpoint(entry: object) -> dict[str, object]:
+    if not isinstance(entry, dict) or "api_url" not in entry:
+        raise ValueError
+    found: dict[str, object] = {}
+    for key, kind in _RUNS_ENDPOINT_KEYS.items():
+        value = cast("dict[str, object]", entry).get(key)
+        if value is None:
+            continue
+        if not isinstance(value, kind):
+            raise ValueError(key)
+        found[key] = base_url(value) if key == "api_url" and isinstance(value, str) else value
+    return found
+
+
+def true_or_one(text: str) -> bool:
+    """`true` or `1` in any case is on, `false` or `0` off."""
+    lowered = text.strip().lower()
+    if lowered not in ("true", "1", "false", "0"):
+        raise ValueError(text)
+    return lowered in ("true", "1")
 
 
 def endpoint(text: str) -> str:

@@ -43,6 +43,9 @@ class Problem:
         return f"{self.variable}={self.value!r} is not valid: accepted is {self.accepted}. Using {self.used}."
 
 
+DEFAULT_LANGSMITH = "https://api.smith.langchain.com"
+"""Where runs go when a key is given without an endpoint."""
+
 _BOOLEAN = "true or false"
 _OTEL_SAMPLERS = (
     "always_on",
@@ -117,7 +120,15 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.whole(1),
         10_000,
         "a whole number above 0",
-        "Records that may wait to be sent; beyond it new ones are dropped and counted.",
+        "Records that may wait for each destination; beyond it the oldest are dropped and counted.",
+    ),
+    Variable(
+        "queue_bytes",
+        ("TRACER_QUEUE_BYTES",),
+        parsing.byte_count,
+        64 * MEBIBYTE,
+        "a number of bytes, such as 67108864 or 64MiB",
+        "Bytes that may wait for each destination; beyond it the oldest records lose their contents, then the oldest are dropped.",
     ),
     Variable(
         "langchain",
@@ -147,10 +158,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "langsmith_endpoint",
         ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT"),
-        parsing.url,
+        parsing.base_url,
         None,
         "a URL that starts with http:// or https://",
         "Address of a LangSmith-style backend.",
+        default_text="https://api.smith.langchain.com if a key is set",
     ),
     Variable(
         "langsmith_project",
@@ -159,6 +171,48 @@ VARIABLES: tuple[Variable, ...] = (
         "default",
         "a name",
         "Project of a LangSmith-style backend.",
+    ),
+    Variable(
+        "langsmith_workspace",
+        ("LANGSMITH_WORKSPACE_ID", "LANGCHAIN_WORKSPACE_ID"),
+        parsing.unquoted,
+        None,
+        "an id",
+        "Workspace of a LangSmith-style backend; keys of an organisation need it.",
+    ),
+    Variable(
+        "langsmith_runs_endpoints",
+        ("LANGSMITH_RUNS_ENDPOINTS", "LANGCHAIN_RUNS_ENDPOINTS"),
+        parsing.runs_endpoints,
+        None,
+        'JSON such as [{"api_url": "https://…", "api_key": "…"}]',
+        "Several LangSmith-style backends, all of which get every run; LANGSMITH_ENDPOINT and LANGSMITH_API_KEY are then not used.",
+        secret=True,
+    ),
+    Variable(
+        "langsmith_sampling_rate",
+        ("LANGSMITH_TRACING_SAMPLING_RATE", "LANGCHAIN_TRACING_SAMPLING_RATE"),
+        parsing.number(0, 1),
+        1.0,
+        "a number from 0 to 1",
+        "Share of traces that LangSmith-style backends get; other destinations get all.",
+    ),
+    Variable(
+        "langsmith_batch_limit",
+        ("LANGSMITH_BATCH_INGEST_SIZE_LIMIT", "LANGCHAIN_BATCH_INGEST_SIZE_LIMIT"),
+        parsing.whole(1),
+        None,
+        "a whole number above 0",
+        "Most runs in one request to a LangSmith-style backend, if the backend's own limit is not lower.",
+        default_text="the backend's own limit",
+    ),
+    Variable(
+        "langsmith_no_compression",
+        ("LANGSMITH_DISABLE_RUN_COMPRESSION", "LANGCHAIN_DISABLE_RUN_COMPRESSION"),
+        parsing.true_or_one,
+        False,
+        "true or 1, false or 0",
+        "Send runs uncompressed.",
     ),
     Variable(
         "capture_message_content",
@@ -297,11 +351,17 @@ class Settings:
     prices: str | None = None
     exit_timeout: float = 2.0
     queue_records: int = 10_000
+    queue_bytes: int = 64 * MEBIBYTE
     langchain: str = "defer"
     langsmith_tracing: bool = False
     langsmith_key: str | None = None
     langsmith_endpoint: str | None = None
     langsmith_project: str = "default"
+    langsmith_workspace: str | None = None
+    langsmith_runs_endpoints: str | None = None
+    langsmith_sampling_rate: float = 1.0
+    langsmith_batch_limit: int | None = None
+    langsmith_no_compression: bool = False
     capture_message_content: str | None = None
     sdk_disabled: bool = False
     traces_exporter: tuple[str, ...] = ()
@@ -339,14 +399,12 @@ class Settings:
     @property
     def local_by_default(self) -> bool:
         """The local store stands in: LangSmith tracing is on, but neither key nor endpoint nor any other destination is given."""
-        return self.langsmith_tracing and not (
-            self.langsmith_key or self.langsmith_endpoint or self.local or self.otlp_on or self.console_on
-        )
+        return self.langsmith_tracing and not (self.langsmith_on or self.local or self.otlp_on or self.console_on)
 
     @property
     def langsmith_on(self) -> bool:
         """A LangSmith-style backend is asked for and can be reached."""
-        return self.langsmith_tracing and bool(self.langsmith_key or self.langsmith_endpoint)
+        return self.langsmith_tracing and bool(self.langsmith_key or self.langsmith_endpoint or self.langsmith_runs_endpoints)
 
     @property
     def any_destination(self) -> bool:

@@ -21,10 +21,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.support import Delivering, wait_until
 from tracer.call import Attempt, Call, Failure
 from tracer.export.notices import quiet
-from tracer.export.otlp import SPLIT, OtlpDestination, endpoint_of
+from tracer.export.otlp import SPLIT, OtlpTransport, endpoint_of
 from tracer.export.spans import attempt_span_id
+from tracer.pipeline.backoff import Pace
 from tracer.reading.generation import Cost, Generation, Message, Usage
 from tracer.reading.record import Clocks, Record
 from tracer.settings import Settings
@@ -38,13 +40,19 @@ PARENT_ID = 0x00F067AA0BA902B7
 
 @dataclass
 class Collector:
-    """A loopback endpoint that keeps what it got. `status` answers every request, `hang` never does."""
+    """A loopback endpoint that keeps what it got, what it refuses as too large apart.
+
+    `answers` are statuses for the first requests, `status` answers the others, `hang` never does.
+    """
 
     url: str = ""
     status: int = 200
     headers_out: dict[str, str] = field(default_factory=dict[str, str])
     body_out: bytes = b""
     hang: threading.Event | None = None
+    port: int = 0
+    answers: list[int] = field(default_factory=list[int])
+    most_bytes: int = 0
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
 
     def decoded(self) -> list[ExportTraceServiceRequest]:
@@ -67,11 +75,16 @@ def serving(collector: Collector) -> Generator[Collector, None, None]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
+            if collector.most_bytes and len(body) > collector.most_bytes:
+                self.send_response(413)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             collector.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
             if collector.hang is not None:
                 collector.hang.wait(30)
                 return
-            self.send_response(collector.status)
+            self.send_response(collector.answers.pop(0) if collector.answers else collector.status)
             for key, value in collector.headers_out.items():
                 self.send_header(key, value)
             self.send_header("content-length", str(len(collector.body_out)))
@@ -81,7 +94,7 @@ def serving(collector: Collector) -> Generator[Collector, None, None]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", collector.port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -170,12 +183,16 @@ def settings(collector: Collector, **values: object) -> Settings:
     return Settings(otlp_endpoint=collector.url, **values)  # pyright: ignore[reportArgumentType]
 
 
-def test_every_attribute_arrives_with_its_type(collector: Collector) -> None:
-    destination = OtlpDestination(settings(collector, service_name="shop", resource_attributes={"deployment.environment.name": "test"}))
-    delivery = destination.export([llm_record()])
-    destination.close(1)
+def delivering(chosen: Settings) -> Delivering:
+    return Delivering(OtlpTransport(chosen))
 
-    assert (delivery.exported, delivery.dropped) == (1, {})
+
+def test_every_attribute_arrives_with_its_type(collector: Collector) -> None:
+    destination = delivering(settings(collector, service_name="shop", resource_attributes={"deployment.environment.name": "test"}))
+    destination.deliver([llm_record()])
+    destination.sender.close(1)
+
+    assert destination.outcome == (1, {})
     (path, headers, _), (request,) = collector.requests[0], collector.decoded()
     assert path == "/v1/traces"
     assert headers["content-type"] == "application/x-protobuf"
@@ -257,7 +274,7 @@ def test_a_retried_failure_has_error_event_and_attempts(collector: Collector) ->
         Attempt(5 * SECOND, 6 * SECOND, status=429, request_id="req_1"),
         Attempt(int(6.5 * SECOND), 7 * SECOND, failure=Failure("httpx.ReadTimeout", "read timed out")),
     ]
-    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+    assert delivering(settings(collector)).deliver([record]).exported == 1
 
     span, first, second = collector.spans()
     assert (span.status.code, span.status.message) == (2, "no answer")
@@ -296,7 +313,7 @@ def test_headers_gzip_and_traces_endpoint(collector: Collector) -> None:
         otlp_headers={"authorization": "Bearer x"},
         otlp_compression="gzip",
     )
-    assert OtlpDestination(chosen).export([llm_record()]).exported == 1
+    assert delivering(chosen).deliver([llm_record()]).exported == 1
     path, headers, _ = collector.requests[0]
     assert path == "/custom/path"
     assert headers["authorization"] == "Bearer x"
@@ -323,31 +340,44 @@ def of_the_export(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [entry for entry in caplog.records if entry.name.startswith(("tracer", "opentelemetry", "requests", "urllib3"))]
 
 
-def test_a_dead_endpoint_is_one_line_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_endpoint_keeps_its_records_and_is_one_line_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
-    destination = OtlpDestination(Settings(otlp_endpoint=f"http://127.0.0.1:{port}", otlp_timeout=0.5))
+    destination = delivering(Settings(otlp_endpoint=f"http://127.0.0.1:{port}", otlp_timeout=0.5))
+    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
     with caplog.at_level(logging.DEBUG):
-        first = destination.export([llm_record(number) for number in range(12)])
-        second = destination.export([llm_record()])
-        assert first.dropped == {"unreachable": 12}
-        assert second.dropped == {"unreachable": 1}
+        destination.put([llm_record(number) for number in range(12)])
+        wait_until(lambda: bool(of_the_export(caplog)))
+        assert not destination.sender.flush(0.3)
+        assert destination.waiting == 12
         (line,) = [entry.getMessage() for entry in of_the_export(caplog)]
         assert line == (
-            f"tracer: OTLP endpoint http://127.0.0.1:{port}/v1/traces cannot be reached (connection refused); 12 records dropped. "
+            f"tracer: OTLP endpoint http://127.0.0.1:{port}/v1/traces cannot be reached (connection refused); 12 records wait to be sent. "
             "Set OTEL_EXPORTER_OTLP_ENDPOINT or start a collector."
         )
         assert of_the_export(caplog)[0].name == "tracer"
-        later = time.monotonic() + 61
-        monkeypatch.setattr("tracer.export.notices.time.monotonic", lambda: later)
-        destination.export([llm_record()])
-    assert len(of_the_export(caplog)) == 2
-    assert "; 2 records dropped." in of_the_export(caplog)[1].getMessage()
+        real = time.monotonic
+        monkeypatch.setattr("tracer.export.notices.time.monotonic", lambda: real() + 61)
+        wait_until(lambda: len(of_the_export(caplog)) == 2)
+    destination.sender.close(5)
 
 
-def test_the_exporters_of_the_host_keep_their_log(caplog: pytest.LogCaptureFixture) -> None:
-    OtlpDestination(Settings(otlp_endpoint=f"http://127.0.0.1:{free_port()}", otlp_timeout=0.2)).export([llm_record()])
+def test_records_wait_until_the_endpoint_is_back() -> None:
+    port = free_port()
+    destination = delivering(Settings(otlp_endpoint=f"http://127.0.0.1:{port}"))
+    destination.put([llm_record(number) for number in range(12)])
+    assert not destination.sender.flush(0.2)
+    with serving(Collector(port=port)) as collector:
+        assert destination.deliver([llm_record(12)]).exported == 13
+        assert [span.span_id for span in collector.spans()] == [(SPAN_ID + number).to_bytes(8, "big") for number in range(13)]
+    destination.sender.close(1)
+
+
+def test_the_exporters_of_the_host_keep_their_log(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    delivering(settings(collector)).deliver([llm_record()])
     caplog.clear()
-    theirs = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    theirs = logging.getLogger("urllib3.connectionpool")
     with caplog.at_level(logging.WARNING):
         theirs.warning("of the host")
         with quiet():
@@ -361,23 +391,70 @@ def test_the_exporters_of_the_host_keep_their_log(caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize(
     ("status", "reason", "words"),
     [
-        (413, "refused:413", "refused the spans (HTTP 413"),
+        (400, "refused:400", "refused the spans (HTTP 400"),
         (401, "refused:401", "Check OTEL_EXPORTER_OTLP_HEADERS."),
         (302, "refused:302", "HTTP 302"),
-        (503, "refused:503", "HTTP 503"),
+        (404, "refused:404", "Check the path of the endpoint."),
     ],
 )
-def test_a_refusal_is_named(collector: Collector, caplog: pytest.LogCaptureFixture, status: int, reason: str, words: str) -> None:
+def test_a_refusal_is_named_and_not_repeated(
+    collector: Collector, caplog: pytest.LogCaptureFixture, status: int, reason: str, words: str
+) -> None:
     collector.status = status
     collector.headers_out = {"location": collector.url + "/login", "content-type": "application/json"}
     collector.body_out = b'{"code":3,"message":"too\\nmuch"}'
-    destination = OtlpDestination(settings(collector, otlp_timeout=0.5))
+    destination = delivering(settings(collector, otlp_timeout=5))
     with caplog.at_level(logging.DEBUG):
-        delivery = destination.export([llm_record(1), llm_record(2)])
-    assert (delivery.exported, delivery.dropped) == (0, {reason: 2})
+        destination.deliver([llm_record(1), llm_record(2)])
+    assert destination.outcome == (0, {reason: 2})
+    assert len(collector.requests) == 1
     (line,) = [entry.getMessage() for entry in caplog.records]
     assert words in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_server_in_trouble_is_asked_again(collector: Collector, caplog: pytest.LogCaptureFixture, status: int) -> None:
+    collector.answers = [status, status]
+    destination = delivering(settings(collector))
+    with caplog.at_level(logging.DEBUG):
+        destination.deliver([llm_record(1), llm_record(2)])
+    assert destination.outcome == (2, {})
+    if status != 500:  # After an unexplained failure fewer records go together.
+        assert len(collector.requests) == 3
+        assert len({body for _, _, body in collector.requests}) == 1
+    assert of_the_export(caplog) == []
+
+
+def test_a_wrong_key_stops_the_destination(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    collector.status = 401
+    destination = delivering(settings(collector))
+    destination.deliver([llm_record(1)])
+    destination.deliver([llm_record(2)])
+    assert destination.outcome == (0, {"refused:401": 2})
+    assert destination.account.stopped.startswith("refused the spans (HTTP 401")
+    assert len(collector.requests) == 1
+    assert len(caplog.records) == 1
+
+
+def test_too_large_a_request_goes_in_halves_and_a_single_record_is_shortened(collector: Collector) -> None:
+    collector.most_bytes = 100_000
+    records = [llm_record(number, text=f"{number}" * 20_000) for number in range(6)]
+    records[2] = llm_record(2, text="y" * 300_000)
+    destination = delivering(settings(collector))
+    destination.deliver(records)
+    assert destination.outcome == (6, {})
+    assert destination.account.shortened == {"too large": 1}
+    texts = {
+        span.span_id[-1]: json.loads(str(attributes(span.attributes)["gen_ai.input.messages"]))[0]["parts"][0]["content"]
+        for span in collector.spans()
+    }
+    assert len(texts) == 6
+    whole = [text for text in texts.values() if "characters" not in text and "left out" not in text and len(text) == 20_000]
+    assert len(whole) == 5
+    (cut,) = [span for span in collector.spans() if attributes(span.attributes).get("tracer.content.truncated")]
+    assert cut.span_id == (SPAN_ID + 2).to_bytes(8, "big")
+    assert int(str(attributes(cut.attributes)["tracer.content.bytes"])) > 300_000
 
 
 def test_partial_success_is_counted(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
@@ -386,55 +463,50 @@ def test_partial_success_is_counted(collector: Collector, caplog: pytest.LogCapt
     answer.partial_success.error_message = "span too old"
     collector.body_out = answer.SerializeToString()
     collector.headers_out = {"content-type": "application/x-protobuf"}
-    delivery = OtlpDestination(settings(collector)).export([llm_record(1), llm_record(2)])
-    assert (delivery.exported, delivery.dropped) == (1, {"rejected": 1})
+    destination = delivering(settings(collector))
+    destination.deliver([llm_record(1), llm_record(2)])
+    assert destination.outcome == (1, {"rejected": 1})
     assert "span too old" in caplog.text
 
 
-def test_a_hanging_endpoint_times_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hanging_endpoint_times_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
     with serving(Collector(hang=threading.Event())) as collector:
-        delivery = OtlpDestination(settings(collector, otlp_timeout=0.3)).export([llm_record()])
-    assert delivery.dropped == {"timeout": 1}
-    assert "did not answer within 0.3 s; 1 record dropped." in caplog.text
+        destination = delivering(settings(collector, otlp_timeout=0.3))
+        destination.put([llm_record()])
+        wait_until(lambda: bool(caplog.records))
+        assert destination.waiting == 1
+        destination.sender.close(5)
+    assert "did not answer within 0.3 s; 1 record waits to be sent." in caplog.text
 
 
 def test_close_is_bounded_while_the_endpoint_hangs() -> None:
     with serving(Collector(hang=threading.Event())) as collector:
-        destination = OtlpDestination(settings(collector, otlp_timeout=20))
-        worker = threading.Thread(target=destination.export, args=([llm_record()],), daemon=True)
-        worker.start()
-        while not collector.requests:
-            time.sleep(0.01)
+        destination = delivering(settings(collector, otlp_timeout=20))
+        destination.put([llm_record()])
+        wait_until(lambda: bool(collector.requests))
         began = time.monotonic()
-        destination.close(0.3)
+        destination.sender.close(0.3)
         assert time.monotonic() - began < 1
-        assert destination.export([llm_record()]).dropped == {"closed": 1}
-        assert collector.hang is not None
-        collector.hang.set()
-        worker.join(5)
+        destination.put([llm_record()])
+        assert destination.outcome == (0, {"closed": 1})
 
 
-def test_close_interrupts_the_back_off(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+def test_close_interrupts_the_back_off(collector: Collector) -> None:
     collector.status = 503
-    destination = OtlpDestination(settings(collector, otlp_timeout=30))
-    got: list[dict[str, int]] = []
-    worker = threading.Thread(target=lambda: got.append(destination.export([llm_record()]).dropped), daemon=True)
-    worker.start()
-    while not collector.requests:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    destination = Delivering(OtlpTransport(settings(collector, otlp_timeout=30)), pace=Pace(100, 100))
+    destination.put([llm_record()])
+    wait_until(lambda: bool(destination.sender.trouble))
     began = time.monotonic()
-    destination.close(5)
+    destination.sender.close(5)
     assert time.monotonic() - began < 1
-    worker.join(5)
-    assert got == [{"refused:503": 1}]
-    assert "HTTP 503" in caplog.text
+    assert len(collector.requests) == 1
+    assert destination.sender.trouble.startswith(f"OTLP endpoint {collector.url}/v1/traces refused the spans (HTTP 503")
 
 
 def test_a_huge_record_does_not_harm_its_neighbours(collector: Collector) -> None:
     records = [llm_record(1), llm_record(2, text="x" * 10 * 1024 * 1024), llm_record(3)]
-    delivery = OtlpDestination(settings(collector)).export(records)
-    assert delivery.exported == 3
+    assert delivering(settings(collector)).deliver(records).exported == 3
     names = [attributes(span.attributes)["tracer.run_id"] for span in collector.spans()]
     assert len(set(names)) == 3
     huge = attributes(collector.spans()[1].attributes)
@@ -444,7 +516,7 @@ def test_a_huge_record_does_not_harm_its_neighbours(collector: Collector) -> Non
 
 def test_requests_are_split_by_bytes(collector: Collector) -> None:
     records = [llm_record(number, text="é" * 600_000) for number in range(8)]
-    assert OtlpDestination(settings(collector)).export(records).exported == 8
+    assert delivering(settings(collector)).deliver(records).exported == 8
     assert len(collector.requests) == 3
     assert all(len(body) <= SPLIT for _, _, body in collector.requests)
     assert len(collector.spans()) == 8
@@ -458,7 +530,7 @@ def test_odd_values_cost_neither_record_nor_neighbour(collector: Collector) -> N
     odd.generation.input_messages = [Message("user", [{"type": "text", "content": "\ud800 \x00", "score": float("inf"), "big": 2**80}])]
     odd.call.metadata = {"x\ud800": object(), "none": None, "empty": []}
     odd.call.started_wall = -5
-    assert OtlpDestination(settings(collector)).export([odd, llm_record(2)]).exported == 2
+    assert delivering(settings(collector)).deliver([odd, llm_record(2)]).exported == 2
     first, _ = collector.spans()
     got = attributes(first.attributes)
     assert got["gen_ai.request.model"] == "m\ufffd\x00"
@@ -473,19 +545,20 @@ def test_odd_values_cost_neither_record_nor_neighbour(collector: Collector) -> N
 def test_an_unwritable_record_is_counted_and_its_neighbour_arrives(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     broken = llm_record(1)
     broken.call.started = None  # pyright: ignore[reportAttributeAccessIssue]
-    delivery = OtlpDestination(settings(collector)).export([broken, llm_record(2)])
-    assert (delivery.exported, delivery.dropped) == (1, {"unreadable": 1})
+    destination = delivering(settings(collector))
+    destination.deliver([broken, llm_record(2)])
+    assert destination.outcome == (1, {"unreadable": 1})
     assert "could not be written as a span" in caplog.text
 
 
 def test_limits_of_the_sdk_hold_only_where_they_are_set(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     record = llm_record(text="y" * 5000)
     record.call.metadata = {f"key{number}": number for number in range(300)}
-    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+    assert delivering(settings(collector)).deliver([record]).exported == 1
     assert len(collector.spans()[0].attributes) > 300
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100")
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "200")
-    assert OtlpDestination(settings(collector)).export([record]).exported == 1
+    assert delivering(settings(collector)).deliver([record]).exported == 1
     limited = collector.spans()[1]
     assert len(limited.attributes) == 200
     assert limited.dropped_attributes_count > 100
@@ -507,25 +580,28 @@ def test_bad_values_in_the_environment_do_not_matter(
     }.items():
         monkeypatch.setenv(name, value)
     with caplog.at_level(logging.WARNING):
-        assert OtlpDestination(settings(collector)).export([llm_record()]).exported == 1
+        assert delivering(settings(collector)).deliver([llm_record()]).exported == 1
     # The SDK reads the resource's variables in threads of its own, so only the exporters are sure to be silent.
     assert [entry.getMessage() for entry in caplog.records if not entry.name.startswith("opentelemetry.attributes")] == []
 
 
 def test_another_protocol_is_said_once(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     chosen = settings(collector, otlp_protocol="grpc")
-    assert OtlpDestination(chosen).export([llm_record()]).exported == 1
-    OtlpDestination(chosen)
+    assert delivering(chosen).deliver([llm_record()]).exported == 1
+    delivering(chosen)
     assert [entry.getMessage() for entry in caplog.records] == [
         f"tracer: OTLP protocol grpc is not supported yet; using http/protobuf to {collector.url}/v1/traces."
     ]
 
 
-def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
     endpoint = f"http://me:sesame@127.0.0.1:{free_port()}/v1/traces?token=sesame"
-    destination = OtlpDestination(Settings(otlp_traces_endpoint=endpoint, otlp_headers={"x-key": "sesame"}, otlp_timeout=0.2))
+    destination = delivering(Settings(otlp_traces_endpoint=endpoint, otlp_headers={"x-key": "sesame"}, otlp_timeout=0.2))
     with caplog.at_level(logging.DEBUG):
-        destination.export([llm_record()])
+        destination.put([llm_record()])
+        wait_until(lambda: bool(of_the_export(caplog)))
+        destination.sender.close(5)
     assert "cannot be reached" in caplog.text
     assert "sesame" not in caplog.text
 
@@ -533,10 +609,10 @@ def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture) -
 def test_nothing_is_imported_before_the_first_export() -> None:
     code = (
         "import sys\n"
-        "from tracer.export.otlp import OtlpDestination\n"
+        "from tracer.export.otlp import OtlpTransport\n"
         "from tracer.settings import Settings\n"
         "from tracer.cost import Prices\n"
-        "OtlpDestination(Settings()); Prices()\n"
+        "OtlpTransport(Settings()); Prices()\n"
         "bad = [m for m in sys.modules if m.split('.')[0] in ('opentelemetry', 'requests', 'genai_prices', 'google')]\n"
         "assert not bad, bad\n"
     )

@@ -31,6 +31,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.call",
         "tracer.cost",
         "tracer.export.destination",
+        "tracer.export.notices",
+        "tracer.export.transport",
         "tracer.reading",
         "tracer.runtime",
         "tracer.scope",
@@ -58,6 +60,7 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.store.store"),
     ("tracer.pipeline.destinations", "tracer.export.console"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
+    ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }

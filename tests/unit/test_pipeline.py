@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ from tracer.call import COMPLETED, UNFINISHED, Call
 from tracer.export.destination import Delivery
 from tracer.pipeline import pipeline as pipeline_module
 from tracer.pipeline.pipeline import finish_open_calls
+from tracer.pipeline.starts import LASTS, Starts
 from tracer.reading.record import Record
 from tracer.runtime import Runtime, close_call, open_call, runtime
 from tracer.settings import Settings
@@ -366,7 +368,13 @@ def test_the_ledger_at_each_stage(install: Install) -> None:
     gate = Gate()
     quick, slow = Keeping("local"), Keeping("console", gate)
     install(quick, slow)
-    assert tracer.status()["destinations"]["local"] == {"exported": 0, "sampled_out": 0, "dropped": {}, "queued": 0}
+    assert tracer.status()["destinations"]["local"] == {
+        "exported": 0,
+        "sampled_out": 0,
+        "dropped": {},
+        "shortened": {},
+        "queued": 0,
+    }
     open_span = tracer.trace("open")
     open_span.__enter__()
     record("a")
@@ -477,3 +485,66 @@ def test_what_a_destination_gives_up_because_it_is_closed_is_said(install: Insta
         "tracer: 1 record could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)"
     ]
     assert ledger_closes()
+
+
+# Bytes, calls that last, destinations on the network.
+
+
+def test_bodies_give_way_before_calls_when_too_much_waits_to_be_read(install: Install) -> None:
+    gate = Gate()
+    place = Keeping("console", gate)
+    install(place, queue_bytes=100_000)
+    record("first")
+    assert gate.reached.wait(PATIENCE)
+    for number in range(20):
+        with tracer.trace(str(number)) as run:
+            run.set_input("x" * 10_000)
+    status = tracer.status()
+    assert status["destinations"]["console"]["shortened"] == {"queue full": 11}
+    assert status["destinations"]["console"]["dropped"] == {}
+    gate.open.set()
+    assert tracer.flush(PATIENCE)
+    assert len(place.records) == 21
+    assert sum(item.call.input_json is not None for item in place.records) == 9
+    assert ledger_closes()
+    # What was read makes room again.
+    for number in range(20):
+        with tracer.trace(str(number)) as run:
+            run.set_input("x" * 10_000)
+        assert tracer.flush(PATIENCE)
+    assert tracer.status()["destinations"]["console"]["shortened"] == {"queue full": 11}
+
+
+def test_open_calls_are_listed_longest_first(install: Install) -> None:
+    install(Keeping("console"))
+    with tracer.trace("outer") as run, tracer.trace("inner"):
+        first, second = tracer.status()["open_calls"]
+        assert (first["name"], first["run_id"], first["kind"], second["name"]) == ("outer", str(run.id), "chain", "inner")
+        assert first["seconds"] >= second["seconds"] >= 0
+    assert tracer.status()["open_calls"] == []
+
+
+def test_calls_that_last_are_announced_once() -> None:
+    starts = Starts()
+    old, young, dropped = (Call(number, number, number, started=time.perf_counter_ns()) for number in (1, 2, 3))
+    old.started -= int(LASTS * 1e9)
+    dropped.started, dropped.sampled = old.started, False
+    open_calls = {call.span_id: call for call in (young, old, dropped)}
+    assert starts.due(open_calls) == [old]
+    assert starts.due(open_calls) == []
+    starts._next_look = 0
+    young.started -= int(LASTS * 1e9)
+    assert starts.due(open_calls) == [young]
+
+
+def test_what_did_not_fit_into_the_queue_is_said_at_the_end(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    install(Keeping("console", gate), queue_records=2)
+    record("first")
+    assert gate.reached.wait(PATIENCE)
+    for number in range(5):
+        record(str(number))
+    gate.open.set()
+    assert tracer.shutdown(PATIENCE)
+    (line,) = [entry.getMessage() for entry in caplog.records]
+    assert line == "tracer: 3 records came faster than they could be read and did not fit into the queue (TRACER_QUEUE_RECORDS)"

@@ -12,6 +12,20 @@ from tracer.reading.record import Record
 
 JSON_MIME_TYPE = "application/json"
 
+CONTENT_NAMES = frozenset(
+    {
+        names.SYSTEM_INSTRUCTIONS,
+        names.INPUT_MESSAGES,
+        names.TOOL_DEFINITIONS,
+        names.OUTPUT_MESSAGES,
+        names.TOOL_CALL_ARGUMENTS,
+        names.TOOL_CALL_RESULT,
+        names.INPUT_VALUE,
+        names.OUTPUT_VALUE,
+    }
+)
+"""Attributes that hold content; where there is no room they give way before the record does."""
+
 
 def content_attributes(record: Record, limit: int) -> dict[str, AttributeValue]:
     """What was asked and answered, as valid JSON texts of at most `limit` bytes of UTF-8 in all.

@@ -11,18 +11,29 @@ from tracer.reading.record import Record
 
 @dataclass(slots=True)
 class Delivery:
-    """What became of the records of one export, for the ledger: `exported` + the sum of `dropped` is the number handed in.
+    """What became of records, for the ledger.
 
-    Counts are of records, not of spans. `dropped` is by reason, e.g. `{"unreachable": 12}`.
+    Counts are of records, not of spans. `dropped` is by reason, e.g. `{"unreachable": 12}`; `shortened` counts records that lost
+    contents on the way, by reason; `sampled_out` those that this destination's own sampling left out. Records of an export that are in
+    none of them are under way.
     """
 
     exported: int = 0
     dropped: dict[str, int] = field(default_factory=dict[str, int])
+    shortened: dict[str, int] = field(default_factory=dict[str, int])
+    sampled_out: int = 0
+    stopped: str = ""
+    """Why the destination takes nothing more until the settings change."""
 
     def drop(self, reason: str, count: int) -> None:
         """Count `count` records as lost for `reason`."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def shorten(self, reason: str, count: int) -> None:
+        """Count `count` records that lost contents for `reason`."""
+        if count:
+            self.shortened[reason] = self.shortened.get(reason, 0) + count
 
 
 class Destination(Protocol):
@@ -34,7 +45,7 @@ class Destination(Protocol):
     name: str
 
     def export(self, records: Sequence[Record]) -> Delivery:
-        """Deliver the records or say why not; never raises, whatever the records or the network do."""
+        """Deliver the records, take them over to be delivered, or say why not; never raises, whatever the records or the network do."""
         ...
 
     def close(self, timeout: float) -> None:

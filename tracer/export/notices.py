@@ -20,18 +20,41 @@ class Notices:
     def __init__(self) -> None:
         self._said: dict[str, float] = {}
         self._records: dict[str, int] = {}
+        # The worker and a sender's thread both have things to say.
+        self._lock = threading.Lock()
 
     def lost(self, reason: str, records: int, text: str, advice: str = "") -> None:
         """Count `records` lost for `reason` and log `tracer: <text>; <n> records dropped. <advice>` if it is time for a line."""
-        count = self._records.get(reason, 0) + records
+        with self._lock:
+            count = self._records.get(reason, 0) + records
+            due = self._is_due(reason)
+            self._records[reason] = 0 if due else count
+        if due:
+            logger.warning("tracer: %s; %s dropped.%s", text, records_text(count), f" {advice}" if advice else "")
+
+    def waiting(self, reason: str, records: int, text: str, advice: str = "") -> None:
+        """Log that `records` wait because of `reason`, if it is time for a line; nothing is lost yet."""
+        with self._lock:
+            due = self._is_due(f"waiting {reason}")
+        if due:
+            noun = "waits" if records == 1 else "wait"
+            logger.warning("tracer: %s; %s %s to be sent.%s", text, records_text(records), noun, f" {advice}" if advice else "")
+
+    def _is_due(self, reason: str) -> bool:
         now = time.monotonic()
         if now - self._said.get(reason, -INTERVAL) < INTERVAL:
-            self._records[reason] = count
-            return
+            return False
         self._said[reason] = now
-        self._records[reason] = 0
-        noun = "record" if count == 1 else "records"
-        logger.warning("tracer: %s; %d %s dropped.%s", text, count, noun, f" {advice}" if advice else "")
+        return True
+
+
+def records_text(count: int) -> str:
+    """A number of records in words.
+
+    >>> records_text(1), records_text(12)
+    ('1 record', '12 records')
+    """
+    return f"{count} record" if count == 1 else f"{count} records"
 
 
 class _Quiet(threading.local):

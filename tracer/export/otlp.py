@@ -1,155 +1,244 @@
-"""OTLP over HTTP with the official exporter: `http/protobuf` to the endpoint of the settings."""
+"""OTLP over HTTP: `http/protobuf` to the endpoint of the settings, encoded by the official classes."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+import gzip
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from tracer.export.destination import Delivery
+from tracer.export import names
+from tracer.export.content import CONTENT_NAMES
+from tracer.export.http import Answer, Http, judge, judge_error
 from tracer.export.notices import Notices, logger, quiet, silence_exporters
-from tracer.export.readable import readable_spans
+from tracer.export.readable import readable_spans, version
+from tracer.export.shorten import shorten
 from tracer.export.span import SpanData
 from tracer.export.spans import spans_of
-from tracer.export.wire import Reply, describe, recording_session
+from tracer.export.texts import shorten_text
+from tracer.export.transport import ACCEPTED, Item, Limits, Packed, Verdict
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from tracer.call import Call
+
 SPLIT = 4 * 1024 * 1024
-"""Bytes of attribute text in one request; a record that is larger alone travels alone."""
+"""Bytes of one request; a record that is larger alone travels alone."""
+
+MOST_RECORDS = 512
 
 DEFAULT_ENDPOINT = "http://localhost:4318"
 TRACES_PATH = "v1/traces"
 GRPC_PORT = 4317
 
-# A span's ids, times and name, and the names of its attributes, weigh about this much beside its texts.
-_SPAN_WEIGHT = 512
-_ATTRIBUTE_WEIGHT = 48
+_SPANS = "spans"
+_FRAME = 4096
+_EXPLANATION = 200
+_UNREACHABLE = "Set OTEL_EXPORTER_OTLP_ENDPOINT or start a collector."
+_ADVICE = {
+    401: "Check OTEL_EXPORTER_OTLP_HEADERS. Nothing more is sent there until the settings change.",
+    403: "Check OTEL_EXPORTER_OTLP_HEADERS. Nothing more is sent there until the settings change.",
+    404: "Check the path of the endpoint.",
+}
+
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compress(body, 6), "deflate": zlib.compress}
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Records that go out in one request."""
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """Spans to bytes, and what stands around them in every request."""
 
-    spans: list[SpanData]
-    records: int
-    weight: int
+    readable: Callable[[SpanData], ReadableSpan]
+    resource: bytes
+    scope: bytes
+
+    def request(self, spans: Sequence[bytes]) -> bytes:
+        """An `ExportTraceServiceRequest`. Messages of the same field may stand one after the other, so only two lengths are new."""
+        scope_spans = self.scope + b"".join(spans)
+        resource_spans = self.resource + b"\x12" + _varint(len(scope_spans)) + scope_spans
+        return b"\x0a" + _varint(len(resource_spans)) + resource_spans
 
 
-class OtlpDestination:
-    """Sends records to an OTLP endpoint as spans; each record is one span, and one more for each attempt of several.
+class OtlpTransport:
+    """Records as spans to an OTLP endpoint; each record is one span, and one more for each attempt of several.
 
-    Making one imports and opens nothing: the official exporter is built at the first export, in the worker's thread. Everything
-    is given to it explicitly, so that a bad value in the environment cannot make it raise. After a fork the child makes a new one.
+    Making one imports and opens nothing: the official classes are imported with the first record, in the worker's thread. Everything
+    is given explicitly, so that a bad value in the environment cannot make anything raise.
     """
 
     name = "otlp"
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = endpoint_of(settings)
-        self._shown = without_secrets(self.endpoint)
+        shown = without_secrets(self.endpoint)
+        self.place = f"OTLP endpoint {shown}"
+        self.timeout = settings.otlp_timeout
         self._settings = settings
         self._notices = Notices()
-        self._exporter: OTLPSpanExporter | None = None
-        self._readable: Callable[[SpanData], ReadableSpan] | None = None
-        self._reply = Reply()
-        self._closed = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
-        self._say_protocol()
+        self._encoder: _Encoder | None = None
+        certificate, key = settings.otlp_client_certificate, settings.otlp_client_key
+        self._http = Http(
+            {
+                "user-agent": f"chat-tracer/{version()}",
+                **(settings.otlp_headers or {}),
+                "content-type": "application/x-protobuf",
+                **({} if settings.otlp_compression == "none" else {"content-encoding": settings.otlp_compression}),
+            },
+            settings.otlp_certificate,
+            (certificate, key) if certificate and key else certificate,
+        )
+        self._compress = _COMPRESS.get(settings.otlp_compression, bytes)
+        _say_protocol(settings, self.endpoint, shown)
 
-    def export(self, records: Sequence[Record]) -> Delivery:
-        """Send the records; returns what became of them. Blocks for up to the OTLP timeout for each request."""
-        delivery = Delivery()
-        self._idle.clear()
-        try:
-            with quiet():
-                self._export(records, delivery)
-        except Exception as error:
-            self._lose(delivery, "internal", len(records) - _counted(delivery), f"OTLP export failed ({describe(error)})")
-        finally:
-            self._idle.set()
-        return delivery
-
-    def close(self, timeout: float) -> None:
-        """Interrupt the exporter's back-off and wait for a request under way for at most `timeout` seconds."""
-        self._closed.set()
-        exporter = self._exporter
-        if exporter is not None:
-            with quiet():
+    def pack(self, records: Sequence[Record]) -> Packed:
+        """One item for each record. The first call imports the official classes."""
+        packed = Packed()
+        with quiet():
+            encoder = self._encoder = self._encoder or _encoder(self._settings)
+            spans: list[list[ReadableSpan]] = []
+            for record in records:
                 try:
-                    exporter.shutdown()
-                except Exception:
-                    pass
-        self._idle.wait(max(timeout, 0))
-
-    def _export(self, records: Sequence[Record], delivery: Delivery) -> None:
-        if self._exporter is None or self._readable is None:
-            self._exporter = _exporter(self._settings, self.endpoint, self._reply)
-            self._readable = readable_spans(self._settings)
-        for batch in self._batches(records, delivery):
-            if self._closed.is_set():
-                delivery.drop("closed", batch.records)
-            else:
-                self._send(self._exporter, [self._readable(span) for span in batch.spans], batch.records, delivery)
-
-    def _batches(self, records: Sequence[Record], delivery: Delivery) -> Iterator[_Batch]:
-        batch = _Batch([], 0, 0)
-        for record in records:
+                    spans.append([encoder.readable(span) for span in spans_of(record, self._settings)])
+                except Exception as error:
+                    self._lose(packed, error)
             try:
-                spans = spans_of(record, self._settings)
-            except Exception as error:
-                self._lose(delivery, "unreadable", 1, f"a record could not be written as a span ({error!r})")
-                continue
-            weight = sum(map(weight_of, spans))
-            if batch.records and batch.weight + weight > SPLIT:
-                yield batch
-                batch = _Batch([], 0, 0)
-            batch.spans += spans
-            batch.records += 1
-            batch.weight += weight
-        if batch.records:
-            yield batch
+                packed.items += map(_item, _encoded(spans))
+            except Exception:
+                for of_record in spans:
+                    try:
+                        packed.items += map(_item, _encoded([of_record]))
+                    except Exception as error:
+                        self._lose(packed, error)
+        return packed
 
-    def _send(self, exporter: OTLPSpanExporter, spans: list[ReadableSpan], records: int, delivery: Delivery) -> None:
-        reply = self._reply
-        reply.clear()
+    def _lose(self, packed: Packed, error: Exception) -> None:
+        packed.delivery.drop("unreadable", 1)
+        self._notices.lost("unreadable", 1, f"a record could not be written as a span ({error!r})")
+
+    def open(self, _calls: Sequence[Call], /) -> list[Item]:
+        """OTLP has no spans that are not over."""
+        return []
+
+    def limits(self, _timeout: float, /) -> Limits:
+        """Nothing to ask."""
+        return Limits(MOST_RECORDS, SPLIT - _FRAME)
+
+    def send(self, items: Sequence[Item], timeout: float) -> Verdict:
+        """POST the items."""
+        assert self._encoder is not None
+        body = self._compress(self._encoder.request([item.parts[_SPANS] for item in items]))
         try:
-            with _uninstrumented():
-                accepted = exporter.export(spans).name == "SUCCESS"
+            answer = self._http.request("POST", self.endpoint, timeout, body)
         except Exception as error:
-            # Older versions raise where newer ones answer failure.
-            accepted = False
-            if reply.error is None:
-                reply.failed(error)
-        # The exporter takes a redirect for success.
-        if accepted and (reply.status is None or reply.status < 300):
-            rejected = min(reply.rejected, records)
-            delivery.exported += records - rejected
-            if rejected:
-                text = f"OTLP endpoint {self._shown} rejected {reply.rejected} spans ({reply.explanation or 'without a reason'})"
-                self._lose(delivery, "rejected", rejected, text)
-            return
-        reason, text, advice = reply.reason(self._settings.otlp_timeout)
-        self._lose(delivery, reason, records, f"OTLP endpoint {self._shown} {text}", advice)
+            return judge_error(error, timeout, _UNREACHABLE)
+        if not answer.ok:
+            return judge(answer, "the spans", _ADVICE)
+        rejected, why = _partial_success(answer)
+        return Verdict(ACCEPTED, "rejected", f"rejected {rejected} spans ({why or 'without a reason'})", rejected=rejected)
 
-    def _lose(self, delivery: Delivery, reason: str, records: int, text: str, advice: str = "") -> None:
-        delivery.drop(reason, records)
-        self._notices.lost(reason, records, text, advice)
+    def shorten(self, item: Item, limit: int) -> dict[str, bytes] | None:
+        """Cut inside the content attributes of the item's first span, or leave them out."""
+        from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
-    def _say_protocol(self) -> None:
-        asked = self._settings.otlp_protocol
-        if asked not in (None, "http/protobuf"):
-            _warn_once(f"OTLP protocol {asked} is not supported yet; using http/protobuf to {self._shown}.")
-        elif asked is None and urlsplit(self.endpoint).port == GRPC_PORT:
-            _warn_once(f"port {GRPC_PORT} is the one for gRPC, but http/protobuf is sent to {self._shown}; its port is mostly 4318.")
+        spans = ScopeSpans.FromString(item.parts[_SPANS])
+        span = spans.spans[0]
+        contents = {pair.key: pair.value.string_value.encode() for pair in span.attributes if pair.key in CONTENT_NAMES}
+        if not contents:
+            return None
+        room = limit - item.weight + sum(map(len, contents.values()))
+        _put_contents(span, contents, max(room, 0))
+        return {_SPANS: spans.SerializeToString()}
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+
+def _encoder(settings: Settings) -> _Encoder:
+    # The marked place of lazy imports: the official classes, 0.15 s in the worker's thread.
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    silence_exporters()
+    readable = readable_spans(settings)
+    nothing = SpanData("", "internal", 1, 1, None, False, 0, 0)
+    (frame,) = encode_spans([readable(nothing)]).resource_spans
+    (scope,) = frame.scope_spans
+    del frame.scope_spans[:], scope.spans[:]
+    return _Encoder(readable, frame.SerializeToString(), scope.SerializeToString())
+
+
+def _item(spans: bytes) -> Item:
+    return Item({_SPANS: spans})
+
+
+def _encoded(records: Sequence[Sequence[ReadableSpan]]) -> list[bytes]:
+    """The spans of each record as they stand inside a `ScopeSpans` message."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+
+    if not records:
+        return []
+    (frame,) = encode_spans([span for spans in records for span in spans]).resource_spans
+    (scope,) = frame.scope_spans
+    ends = list(accumulate(map(len, records)))
+    return [ScopeSpans(spans=scope.spans[end - len(spans) : end]).SerializeToString() for end, spans in zip(ends, records, strict=True)]
+
+
+def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None:
+    """Put the shortened contents in place of the whole ones, and say that they are."""
+    shortened = shorten(dict(contents), limit)
+    kept = [pair for pair in span.attributes if pair.key not in contents]
+    marked = any(pair.key == names.CONTENT_TRUNCATED for pair in kept)
+    del span.attributes[:]
+    span.attributes.extend(kept)
+    for name, text in shortened.sections.items():
+        span.attributes.add(key=name).value.string_value = text.decode()
+    if shortened.cut and not marked:
+        span.attributes.add(key=names.CONTENT_TRUNCATED).value.bool_value = True
+        span.attributes.add(key=names.CONTENT_BYTES).value.int_value = shortened.original_bytes
+        span.attributes.add(key=names.CONTENT_SHA256).value.string_value = shortened.original_sha256
+
+
+def _partial_success(answer: Answer) -> tuple[int, str]:
+    """How many spans an endpoint that accepted the request did not take, and why."""
+    if not answer.body or "protobuf" not in answer.headers.get("content-type", ""):
+        return 0, ""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    try:
+        partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    except Exception:
+        return 0, ""
+    return max(partial.rejected_spans, 0), shorten_text(partial.error_message, _EXPLANATION)
+
+
+def _varint(number: int) -> bytes:
+    """A length as protobuf writes it: seven bits a byte, the lowest first.
+
+    >>> _varint(300)
+    b'\\xac\\x02'
+    """
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def _say_protocol(settings: Settings, endpoint: str, shown: str) -> None:
+    asked = settings.otlp_protocol
+    if asked not in (None, "http/protobuf"):
+        _warn_once(f"OTLP protocol {asked} is not supported yet; using http/protobuf to {shown}.")
+    elif asked is None and urlsplit(endpoint).port == GRPC_PORT:
+        _warn_once(f"port {GRPC_PORT} is the one for gRPC, but http/protobuf is sent to {shown}; its port is mostly 4318.")
 
 
 _warned: set[str] = set()
@@ -183,54 +272,6 @@ def without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def weight_of(span: SpanData) -> int:
-    """About how many bytes the span takes in a request."""
-    weight = _SPAN_WEIGHT + len(span.attributes) * _ATTRIBUTE_WEIGHT
-    for attributes in (span.attributes, *(event.attributes for event in span.events)):
-        for value in attributes.values():
-            if isinstance(value, str):
-                weight += len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
-            elif isinstance(value, Sequence):
-                weight += sum(len(item) * 4 if isinstance(item, str) else 16 for item in value)
-    return weight
-
-
 def _with_scheme(endpoint: str) -> str:
     # The settings also allow host:port, the form that is common for gRPC.
     return endpoint if "://" in endpoint else f"http://{endpoint}"
-
-
-def _counted(delivery: Delivery) -> int:
-    return delivery.exported + sum(delivery.dropped.values())
-
-
-def _exporter(settings: Settings, endpoint: str, reply: Reply) -> OTLPSpanExporter:
-    # The place where the official exporter is imported: 0.3 s, in the worker's thread.
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    session = recording_session(reply, settings)
-    silence_exporters()
-    return OTLPSpanExporter(
-        endpoint=endpoint,
-        certificate_file=settings.otlp_certificate,
-        client_key_file=settings.otlp_client_key,
-        client_certificate_file=settings.otlp_client_certificate,
-        headers=dict(settings.otlp_headers or {}),
-        timeout=settings.otlp_timeout,  # pyright: ignore[reportArgumentType]  # an int in versions before 1.34
-        compression=Compression(settings.otlp_compression),
-        session=session,
-    )
-
-
-@contextmanager
-def _uninstrumented() -> Generator[None, None, None]:
-    """Keep an instrumentation of the HTTP library from tracing our own requests, as the official processors do."""
-    from opentelemetry import context
-
-    key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-    token = context.attach(context.set_value(key, True))
-    try:
-        yield
-    finally:
-        context.detach(token)

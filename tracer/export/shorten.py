@@ -56,7 +56,7 @@ def shorten(sections: dict[str, bytes], limit: int) -> Shortened:
     if total <= limit and (total <= BLOB_LIMIT or not any(_BLOB_MARK in data for data in sections.values())):
         return Shortened(sections)
     try:
-        shorter = _shorter(sections, limit)
+        shorter = _shorter(sections, limit) if limit > 0 else dict[str, bytes]()
     except RecursionError:
         shorter = _left_out(sections, limit)
     if shorter == sections:

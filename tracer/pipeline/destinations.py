@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracer.export.destination import Delivery, Destination
+from tracer.export.transport import Transport
+from tracer.pipeline.sender import Sender
 from tracer.reading.record import Record
 from tracer.runtime import logger
 from tracer.settings import Settings
+
+LANGSMITH = "langsmith"
 
 
 def wanted(settings: Settings) -> list[str]:
@@ -17,40 +21,50 @@ def wanted(settings: Settings) -> list[str]:
     ['local', 'console']
     """
     names: list[str] = []
-    if settings.local or settings.local_by_default or settings.langsmith_on:
+    if settings.local or settings.local_by_default:
         names.append("local")
     if settings.console_on:
         names.append("console")
     if settings.otlp_on:
         names.append("otlp")
+    if settings.langsmith_on:
+        names.append(LANGSMITH)
     return names
 
 
 def make_destinations(settings: Settings) -> list[Destination]:
-    """Make what `wanted` names. One that cannot be made is reported in one line and left out."""
+    """Make what `wanted` names; LangSmith may be several. One that cannot be made is reported in one line and left out."""
     made: list[Destination] = []
     for name in wanted(settings):
         try:
-            made.append(_make(name, settings))
+            made += _make(name, settings)
         except Exception as error:
             logger.warning("tracer: cannot record to %s: %s", name, error)
             made.append(_Unavailable(name))
     return made
 
 
-def _make(name: str, settings: Settings) -> Destination:
+def _make(name: str, settings: Settings) -> list[Destination]:
     # The marked place of lazy imports: exporters and sqlite3 cost time and memory that only their users should pay.
     if name == "local":
         from tracer.store.store import LocalStore
 
-        return LocalStore.from_settings(settings)
+        return [LocalStore.from_settings(settings)]
     if name == "console":
         from tracer.export.console import ConsoleDestination
 
-        return ConsoleDestination(settings)
-    from tracer.export.otlp import OtlpDestination
+        return [ConsoleDestination(settings)]
+    if name == LANGSMITH:
+        from tracer.export.langsmith.destination import transports_of
 
-    return OtlpDestination(settings)
+        return [_sender(transport, settings) for transport in transports_of(settings)]
+    from tracer.export.otlp import OtlpTransport
+
+    return [_sender(OtlpTransport(settings), settings)]
+
+
+def _sender(transport: Transport, settings: Settings) -> Sender:
+    return Sender(transport, settings.queue_records, settings.queue_bytes)
 
 
 class _Unavailable:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tracer.export.destination import Delivery
+
 
 @dataclass(slots=True)
 class Account:
     """Counts of records for one destination."""
 
     exported: int = 0
+    sampled_out: int = 0
     dropped: dict[str, int] = field(default_factory=dict[str, int])
+    shortened: dict[str, int] = field(default_factory=dict[str, int])
+    stopped: str = ""
+
+    def add(self, delivery: Delivery) -> None:
+        """Enter what became of some records."""
+        self.exported += delivery.exported
+        self.sampled_out += delivery.sampled_out
+        self.stopped = delivery.stopped or self.stopped
+        for reason, count in delivery.dropped.items():
+            self.drop(reason, count)
+        for reason, count in delivery.shortened.items():
+            self.shortened[reason] = self.shortened.get(reason, 0) + count
 
     def drop(self, reason: str, count: int) -> None:
         """Count records that will not arrive."""
@@ -20,4 +35,4 @@ class Account:
     @property
     def settled(self) -> int:
         """Records whose fate is known."""
-        return self.exported + sum(self.dropped.values())
+        return self.exported + self.sampled_out + sum(self.dropped.values())

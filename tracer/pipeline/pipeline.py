@@ -1,7 +1,8 @@
 """From finished calls to destinations: a bounded queue, one background thread, and an account of every record.
 
 The caller's share is one append. Nothing a caller or a finalizer reaches here takes a lock, so the worker looks at the queue at
-intervals instead of being woken.
+intervals instead of being woken. The worker reads each call once and hands it to all destinations; those on the network have senders of
+their own, so it waits for none of them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ from typing import Any
 
 from tracer.call import UNFINISHED, Call
 from tracer.cost import Prices
-from tracer.export.destination import Destination
+from tracer.export.destination import Delivery, Destination
+from tracer.export.notices import records_text
 from tracer.pipeline.destinations import wanted
 from tracer.pipeline.ledger import Account
+from tracer.pipeline.sender import Sender
+from tracer.pipeline.starts import Starts
+from tracer.pipeline.waiting import QUEUE_FULL
+from tracer.pipeline.weight import weight_of, without_bodies
 from tracer.reading import read_call
 from tracer.reading.record import Record
 from tracer.runtime import close_call, count_of, logger, report_fault, runtime
@@ -27,6 +33,9 @@ from tracer.scope import EMPTY, enter, leave
 from tracer.settings import Settings
 
 BATCH_RECORDS = 512
+BATCH_BYTES = 8 * 1024 * 1024
+"""What the worker reads before it hands it on."""
+
 BUSY_INTERVAL = 0.1
 IDLE_INTERVAL = 0.5
 """Seconds between two looks at the queue, while there is work and after a while without."""
@@ -54,7 +63,13 @@ class Pipeline:
     def _reset(self) -> None:
         self._queue: deque[Call | _Marker] = deque()
         self._limit = self._settings.queue_records
+        self._most_bytes = self._settings.queue_bytes
+        # Bytes that calls brought into the queue and that the worker took out of it: each is written by one side only. Two callers at
+        # the same moment may lose one of their sums, so an empty queue sets the two equal.
+        self._bytes_in = 0
+        self._bytes_out = 0
         self._overflow = itertools.count()
+        self._stripped = itertools.count()
         self._late = itertools.count()
         self._lifecycle = threading.Lock()
         self._wake = threading.Event()
@@ -63,6 +78,7 @@ class Pipeline:
         self._over = False
         self._pid = os.getpid()
         self._destinations: list[Destination] = []
+        self._starts = Starts()
         # The books. The worker and whoever reads them take the lock; callers and finalizers never do.
         self._books = threading.RLock()
         self._accounts = {name: Account() for name in wanted(self._settings)}
@@ -84,6 +100,12 @@ class Pipeline:
         elif len(self._queue) >= self._limit:
             next(self._overflow)
         else:
+            weight = weight_of(call)
+            if weight and self._bytes_in - self._bytes_out + weight > self._most_bytes:
+                without_bodies(call)
+                next(self._stripped)
+                weight = 0
+            self._bytes_in += weight
             self._queue.append(call)
 
     def start(self) -> None:
@@ -104,9 +126,13 @@ class Pipeline:
         _hook_into_multiprocessing()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything finished so far was handed to its destinations; False when `timeout` (seconds) went by first."""
+        """Wait until everything finished so far has arrived or was given up; False when `timeout` (seconds) went by first."""
         if self._over:
             return True
+        deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
+        return self._pass_through_worker(timeout) and self._flush_senders(deadline)
+
+    def _pass_through_worker(self, timeout: float) -> bool:
         if self._thread is None:
             if not self._queue:
                 return True
@@ -116,16 +142,27 @@ class Pipeline:
         self._wake.set()
         return marker.reached.wait(min(timeout, threading.TIMEOUT_MAX))
 
+    def _flush_senders(self, deadline: float) -> bool:
+        arrived = [sender.flush(deadline - time.monotonic()) for sender in self._senders()]
+        return all(arrived)
+
+    def _senders(self) -> list[Sender]:
+        return [destination for destination in self._destinations if isinstance(destination, Sender)]
+
     def shutdown(self, timeout: float) -> bool:
         """Flush and close the destinations, all within `timeout` seconds; what is then left is counted as dropped."""
         if self._pid != os.getpid() or self._closing:
             return True
+        timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         if self._thread is None and self._queue:
             self.start()
         self._closing = True
-        # Closing goes on in the worker; a destination that hangs is told to give up a little before the deadline.
-        done = self.flush(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
+        # Closing goes on in the worker and the senders; what hangs is told to give up a little before the deadline.
+        done = self._pass_through_worker(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
+        for sender in self._senders():
+            sender.finish(deadline)
+        done = self._flush_senders(deadline - timeout * 0.2) and done
         for destination in self._destinations:
             try:
                 destination.close(max(0.0, deadline - time.monotonic()))
@@ -133,10 +170,23 @@ class Pipeline:
                 report_fault(f"closing {destination.name}", fault)
         lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
-        if lost and not done:
-            noun = "record" if lost == 1 else "records"
-            logger.warning("tracer: %d %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)", lost, noun)
+        self._say_lost(0 if done else lost, count_of(self._overflow))
         return done
+
+    def _say_lost(self, records: int, overflow: int) -> None:
+        """The one line at the end; senders have said what they lost before."""
+        if overflow:
+            logger.warning(
+                "tracer: %s came faster than they could be read and did not fit into the queue (TRACER_QUEUE_RECORDS)%s",
+                records_text(overflow),
+                f"; {records_text(records)} more could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)" if records else "",
+            )
+            return
+        if not records:
+            return
+        troubles = [sender.trouble for sender in self._senders() if sender.trouble]
+        why = f": {' '.join(troubles)}" if troubles else ""
+        logger.warning("tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s", records_text(records), why)
 
     def _close_books(self, reason: str) -> int:
         """Count what was not delivered as dropped; nothing is taken or counted after this.
@@ -167,19 +217,20 @@ class Pipeline:
         """The number of finished calls that some destination still waits for, and the account of each destination."""
         with self._books:
             waiting = sum(1 for item in tuple(self._queue) if isinstance(item, Call))
-            overflow, late = count_of(self._overflow), count_of(self._late)
+            overflow, late, stripped = count_of(self._overflow), count_of(self._late), count_of(self._stripped)
             accounts: dict[str, dict[str, Any]] = {}
             for name, account in self._accounts.items():
-                dropped = dict(account.dropped)
-                if overflow:
-                    dropped["queue full"] = overflow
-                if late:
-                    dropped["shut down"] = dropped.get("shut down", 0) + late
+                dropped, shortened = dict(account.dropped), dict(account.shortened)
+                _add(dropped, QUEUE_FULL, overflow)
+                _add(dropped, "shut down", late)
+                _add(shortened, QUEUE_FULL, stripped)
                 accounts[name] = {
                     "exported": account.exported,
-                    "sampled_out": self._sampled_out,
+                    "sampled_out": self._sampled_out + account.sampled_out,
                     "dropped": dropped,
+                    "shortened": shortened,
                     "queued": waiting + self._taken - account.settled,
+                    **({"stopped": account.stopped} if account.stopped else {}),
                 }
         return max((account["queued"] for account in accounts.values()), default=waiting), accounts
 
@@ -190,6 +241,7 @@ class Pipeline:
         while True:
             try:
                 busy = self._deliver_next_batch()
+                self._announce()
             except Exception as fault:
                 busy = False  # What fails again and again must not keep a processor busy.
                 report_fault("the worker", fault)
@@ -207,12 +259,14 @@ class Pipeline:
     def _deliver_next_batch(self) -> bool:
         """Take what is queued, up to a batch or a marker; False when there was nothing."""
         if not self._queue:
+            self._bytes_out = self._bytes_in
             return False
         if not self._destinations:
             self._prepare()
         records: list[Record] = []
         marker: _Marker | None = None
-        while self._queue and len(records) < BATCH_RECORDS:
+        most = self._bytes_out + BATCH_BYTES
+        while self._queue and len(records) < BATCH_RECORDS and self._bytes_out < most:
             item = self._take()
             if isinstance(item, _Marker):
                 marker = item
@@ -231,6 +285,7 @@ class Pipeline:
                 return None
             item = self._queue.popleft()
             if isinstance(item, Call):
+                self._bytes_out += weight_of(item)
                 if item.sampled:
                     self._taken += 1
                 else:
@@ -242,6 +297,22 @@ class Pipeline:
         if self._prices.problem:
             logger.warning("tracer: %s", self._prices.problem)
         self._destinations = self._make_destinations(self._settings)
+        with self._books:
+            for destination in self._destinations:
+                self._accounts.setdefault(destination.name, Account())
+        for sender in self._senders():
+            sender.settle = self._settle
+
+    def _announce(self) -> None:
+        """Tell destinations that show running calls of those that last."""
+        if not self._settings.langsmith_on or self._closing:
+            return
+        calls = self._starts.due(runtime.open_calls)
+        if calls:
+            if not self._destinations:
+                self._prepare()
+            for sender in self._senders():
+                sender.open(calls)
 
     def _read(self, call: Call) -> Record:
         try:
@@ -259,19 +330,23 @@ class Pipeline:
         if not records:
             return
         for destination in self._destinations:
-            exported, dropped = 0, {"error": len(records)}
             try:
                 delivery = destination.export(records)
-                exported, dropped = delivery.exported, delivery.dropped
             except Exception as fault:
                 report_fault(f"exporting to {destination.name}", fault)
-            with self._books:
-                if self._over:
-                    return  # They were counted as dropped already.
-                account = self._accounts.setdefault(destination.name, Account())
-                account.exported += exported
-                for reason, count in dropped.items():
-                    account.drop(reason, count)
+                delivery = Delivery(dropped={"error": len(records)})
+            self._settle(destination.name, delivery)
+
+    def _settle(self, name: str, delivery: Delivery) -> None:
+        """Enter what became of records. Senders call this from their threads."""
+        with self._books:
+            if not self._over:  # Else they were counted as dropped already.
+                self._accounts.setdefault(name, Account()).add(delivery)
+
+
+def _add(counts: dict[str, int], reason: str, count: int) -> None:
+    if count:
+        counts[reason] = counts.get(reason, 0) + count
 
 
 def _learn(record: Record) -> None:

@@ -1,0 +1,178 @@
+"""Runs as bytes: the parts that wait, and the three forms of request made of them (multipart, batch, single run)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
+from uuid import uuid4
+
+import orjson
+
+from tracer.export import names
+from tracer.export.langsmith.run import LangSmithRun
+from tracer.export.shorten import shorten
+from tracer.export.transport import Item
+from tracer.export.values import json_bytes
+
+RUN = "run"
+FIELDS = ("inputs", "outputs", "events", "extra", "error", "serialized")
+"""Fields that are parts of their own, in the order in which they are sent."""
+
+CONTENTS = ("inputs", "outputs")
+
+PART_OVERHEAD = 200
+"""Bytes that a part takes beside its data, at most."""
+
+ZSTD = "zstd"
+GZIP = "gzip"
+PLAIN = ""
+
+# Bytes of the note that contents were left out.
+_MARK = 200
+
+_ZSTD_LEVEL = 1
+_GZIP_LEVEL = 6
+
+
+class Compressor(Protocol):
+    """Takes pieces of a body and gives the compressed whole."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take a piece."""
+        ...
+
+    def flush(self) -> bytes:
+        """The rest."""
+        ...
+
+
+def item_of(run: LangSmithRun, opens: bool = False) -> Item:
+    """The run as an item. Whether it is a create or a patch is decided when it is sent."""
+    top: dict[str, object] = {
+        "id": run.id,
+        "trace_id": run.trace_id,
+        "dotted_order": run.dotted_order,
+        "name": run.name,
+        "run_type": run.run_type,
+        "start_time": run.start_time,
+        "session_name": run.session_name,
+        **run.fields,
+    }
+    if run.parent_run_id is not None:
+        top["parent_run_id"] = run.parent_run_id
+    if run.end_time is not None:
+        top["end_time"] = run.end_time
+    given = {
+        "inputs": run.inputs,
+        "outputs": run.outputs,
+        "events": run.events,
+        "extra": run.extra,
+        "error": None if run.error is None else json_bytes(run.error),
+        "serialized": run.serialized,
+    }
+    parts = {RUN: json_bytes(top), **{name: data for name, data in given.items() if data is not None}}
+    return Item(parts, key=run.id, opens=opens, overhead=PART_OVERHEAD * len(parts))
+
+
+def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
+    """The item's parts with inputs and outputs cut so that it weighs `limit` bytes, as far as that goes, and a mark in the metadata."""
+    contents = {name: item.parts[name] for name in CONTENTS if len(item.parts.get(name, b"")) > 2}
+    if not contents:
+        return None
+    room = limit - item.weight + sum(map(len, contents.values())) - _MARK
+    cut = shorten(contents, max(room, 0))
+    parts = dict(item.parts)
+    for name in contents:
+        data = cut.sections.get(name, b"{}")
+        # Both fields have to be objects.
+        parts[name] = data if data.startswith(b"{") else b"{}"
+    parts["extra"] = _marked(parts.get("extra", b"{}"), cut.original_bytes, cut.original_sha256)
+    return parts
+
+
+def multipart(items: Sequence[Item], boundary: str) -> Iterator[bytes]:
+    """The body of `POST /runs/multipart` in pieces."""
+    start = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+    for item in items:
+        verb = "patch" if item.follows else "post"
+        for field, data in parts_of(item):
+            name = f"{verb}.{item.key}" if field == RUN else f"{verb}.{item.key}.{field}"
+            yield f'{start}{name}"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n'.encode()
+            yield data
+            yield b"\r\n"
+    yield f"--{boundary}--\r\n".encode()
+
+
+def batch(items: Sequence[Item]) -> bytes:
+    """The body of `POST /runs/batch`."""
+    verbs = {"post": [item for item in items if not item.follows], "patch": [item for item in items if item.follows]}
+    lists = [f'"{verb}":['.encode() + b",".join(map(single, found)) + b"]" for verb, found in verbs.items() if found]
+    return b"{" + b",".join(lists) + b"}"
+
+
+def single(item: Item) -> bytes:
+    """One run as one JSON object."""
+    (_, run), *others = parts_of(item)
+    return run[:-1] + b"".join(b',"' + field.encode() + b'":' + data for field, data in others) + b"}"
+
+
+def parts_of(item: Item) -> Iterator[tuple[str, bytes]]:
+    """The parts in their order, the run first."""
+    run = item.parts[RUN]
+    if item.follows and f'"trace_id":"{item.key}"'.encode() in run:
+        # A root says so in its patch.
+        run = b'{"parent_run_id":null,' + run[1:]
+    yield RUN, run
+    for field in FIELDS:
+        data = item.parts.get(field)
+        if data is not None:
+            yield field, data
+
+
+def data_size(items: Sequence[Item]) -> int:
+    """Bytes of the data in all parts, without what stands around it."""
+    return sum(len(data) for item in items for _, data in parts_of(item))
+
+
+def new_boundary() -> str:
+    """A boundary that no body contains: 128 random bits."""
+    return uuid4().hex
+
+
+def zstd_compressor() -> Callable[[], Compressor] | None:
+    """Makes compressors for one body each; None where nothing is installed that has zstd (the standard library has it from 3.14 on)."""
+    for name in ("compression.zstd", "zstandard", "backports.zstd"):
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue
+        return lambda: _zstd_of(module)
+    return None
+
+
+def _zstd_of(module: Any) -> Compressor:
+    compressor = module.ZstdCompressor(level=_ZSTD_LEVEL)
+    return compressor.compressobj() if hasattr(compressor, "compressobj") else compressor
+
+
+def gzip_compressor() -> Compressor:
+    """A compressor for one body."""
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+
+
+def compressed(pieces: Iterator[bytes], compressor: Compressor) -> bytes:
+    """The pieces as one compressed body; the whole never stands in memory uncompressed."""
+    written = [compressor.compress(piece) for piece in pieces]
+    written.append(compressor.flush())
+    return b"".join(written)
+
+
+def _marked(extra: bytes, size: int, sha256: str) -> bytes:
+    """`extra` with a note in its metadata that contents were left out; an earlier note stays."""
+    value = cast("dict[str, Any]", orjson.loads(extra))
+    metadata = cast("dict[str, Any]", value.setdefault("metadata", {}))
+    if not metadata.get(names.CONTENT_TRUNCATED):
+        metadata.update({names.CONTENT_TRUNCATED: True, names.CONTENT_BYTES: size, names.CONTENT_SHA256: sha256})
+    return json_bytes(value)
