@@ -101,7 +101,8 @@ def build(recipe: Recipe, deadline: float) -> None:
 def _build_module(recipe: Recipe, work: Path, target: Path, deadline: float) -> None:
     text = recipe.text
     module, version = text["module"], text["version"]
-    lines = [f"module backends/{recipe.name}", "go 1.26", *(f"tool {module}/{package}" for package in text["packages"]), f"require {module} {version}"]
+    lines = [f"module backends/{recipe.name}", "go 1.26", f"require {module} {version}"]
+    lines += [f"tool {module}/{package}" for package in text["packages"]]
     lines += [f"replace {old} => {new}" for old, new in text.get("replace", {}).items()]
     (work / "go.mod").write_text("\n".join(lines) + "\n")
     if text.get("module_sums"):
@@ -116,7 +117,8 @@ def _build_module(recipe: Recipe, work: Path, target: Path, deadline: float) -> 
 
 def _build_collector(recipe: Recipe, work: Path, target: Path, deadline: float) -> None:
     shutil.copy(HERE / recipe.text["manifest"], work / "builder.yaml")
-    _run(["go", "run", f"{recipe.text['module']}@{recipe.text['version']}", "--config", "builder.yaml", "--skip-compilation"], work, deadline)
+    builder = f"{recipe.text['module']}@{recipe.text['version']}"
+    _run(["go", "run", builder, "--config", "builder.yaml", "--skip-compilation"], work, deadline)
     _compile(["."], target / "otelcol", work / "otelcol", deadline)
 
 
