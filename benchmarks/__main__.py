@@ -5,64 +5,21 @@ O is one hand-written OpenTelemetry SDK span with the same attributes. Compare f
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tracer
 from benchmarks import programs
+from benchmarks.chat_model import chat_model
+from benchmarks.measure import CALLS, ROUNDS, Row, added
 from tracer.call import Call
 from tracer.capture.streams import tap_stream
 from tracer.capture.watch import Watch
 
-ROUNDS = 100
-CALLS = 20
 CHUNKS = 1000
-
-
-@dataclass(slots=True)
-class Row:
-    """One line of the table. `target` is in the same unit as `value`."""
-
-    what: str
-    value: float
-    unit: str
-    target: float
-    note: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.value <= self.target
-
-
-def caller_time(program: Callable[[], Any], calls: int = CALLS) -> float:
-    """CPU time of this thread for one call, in microseconds."""
-    begin = time.thread_time_ns()
-    for _ in range(calls):
-        program()
-    return (time.thread_time_ns() - begin) / calls / 1000
-
-
-def added(bare: Callable[[], Any], variants: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> tuple[float, dict[str, float]]:
-    """The bare program's time and what each variant adds to it (µs): the least of alternating blocks of each.
-
-    The least is what the code costs; everything above it is the machine's other work.
-    """
-    programs_in_turn = {"bare": bare, **variants}
-    for program in programs_in_turn.values():
-        caller_time(program, 20)
-    samples: dict[str, list[float]] = {name: [] for name in programs_in_turn}
-    gc.collect()
-    for _ in range(rounds):
-        for name, program in programs_in_turn.items():
-            samples[name].append(caller_time(program))
-    least = {name: min(values) for name, values in samples.items()}
-    return least["bare"], {name: least[name] - least["bare"] for name in variants}
 
 
 def otel_tracer(endpoint: str) -> tuple[Any, Any]:
@@ -152,13 +109,13 @@ def main() -> None:
             return int(answer.read())
 
     try:
-        rows = [*import_cost(), *per_chunk(), *small_call(endpoint, count)]
+        rows = [*import_cost(), *per_chunk(), *small_call(endpoint, count), *chat_model(endpoint)]
     finally:
         receiver.communicate("", timeout=10)
-    print(f"\n{'what':<48}{'measured':>12}  {'target':>12}")
+    print(f"\n{'what':<52}{'measured':>12}  {'target':>12}")
     for row in rows:
         mark = "" if row.met else "  missed"
-        print(f"{row.what:<48}{row.value:>9.2f} {row.unit:<7} {row.target:>7.2f} {row.unit:<7}{mark}")
+        print(f"{row.what:<52}{row.value:>9.2f} {row.unit:<7} {row.target:>7.2f} {row.unit:<7}{mark}")
 
 
 if __name__ == "__main__":
