@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 .PHONY: demo test lint types tests test-backends bench format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
-$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements/run.txt
 	# A path file instead of an editable install: needs no build tool, so the demo installs only what a user gets.

@@ -9,6 +9,8 @@ Names load on first use: `import tracer` itself costs next to nothing.
 
 from __future__ import annotations
 
+from tracer import environment as _environment
+
 TYPE_CHECKING = False  # Type checkers know the name; importing it from typing would cost a dozen modules.
 
 if TYPE_CHECKING:
@@ -74,3 +76,21 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_WHERE})
+
+
+def _trace_langchain(_: object) -> None:
+    """LangChain is there, or on its way: now the rest of the library is needed."""
+    from tracer.api import trace_langchain
+
+    trace_langchain()
+
+
+def _wait_for_langchain() -> None:
+    from tracer.capture.import_hook import when_imported
+
+    when_imported("langchain_core", _trace_langchain)
+
+
+if _environment.may_trace():
+    # What the variables say exactly, and whether they are good, is read at the first run.
+    _wait_for_langchain()

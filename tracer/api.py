@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tracer import settings as settings_module
+from tracer.capture.langchain import trace_every_run
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
@@ -68,7 +69,7 @@ def instrument() -> None:
 
 
 def uninstrument() -> None:
-    """Undo `instrument`. Clients that were wrapped stay traced."""
+    """Undo `instrument`, and let LangChain's runs alone that the environment asks for. What was wrapped stays traced."""
     from tracer.capture.whole_process import uninstrument_all
 
     uninstrument_all()
@@ -225,6 +226,7 @@ def _start(resolved: Settings, on: bool) -> None:
     runtime.running = False
     runtime.on = on
     runtime.can_record = True
+    trace_langchain()
     atexit.unregister(at_exit)
     atexit.register(at_exit)
     if resolved.local_by_default:
@@ -241,6 +243,12 @@ def _start(resolved: Settings, on: bool) -> None:
 def _use(resolved: Settings) -> None:
     runtime.settings = resolved
     runtime.content = (resolved.content_inputs, resolved.content_outputs)
+
+
+def trace_langchain() -> None:
+    """Record LangChain's runs where calls are recorded, wrapped or not, unless `uninstrument` has ruled it out."""
+    if runtime.every_run is None:
+        trace_every_run()
 
 
 def start_line(resolved: Settings) -> str:

@@ -49,6 +49,8 @@ class Runtime:
         self.on = False
         self.can_record = False
         self.forbidden = False
+        self.every_run: bool | None = None
+        """Whether LangChain runs are recorded that nobody wrapped: yes, no (`uninstrument`), or nobody has said so yet."""
         self.submit: Callable[[Call], None] = _nowhere
         self.pipeline: Worker | None = None
         self.running = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
@@ -90,8 +90,13 @@ def current() -> Scope:
     return _finders[0](scope) if _finders else scope
 
 
-as_entered = _current.get
-"""The scope that was entered last here, whatever frameworks and leases make of it."""
+def as_entered() -> Iterator[Scope]:
+    """The scope that was set last here, whatever frameworks make of it; then those that leases were taken upon, one after the other."""
+    scope = _current.get()
+    yield scope
+    while scope.lease is not None:
+        scope = scope.lease.earlier
+        yield scope
 
 
 def find_through(finder: Callable[[Scope], Scope] | None) -> None:

@@ -1,18 +1,18 @@
 """Every environment variable the library reads, in one table, and the frozen `Settings` made from it.
 
-This is the only module that reads the environment. Order: argument of `configure`, then environment, then default. Empty means
-unset. A bad value is reported as a `Problem` and the default is taken; nothing raises.
+Nobody else gives variables a meaning (`tracer.environment` hands them over). Order: argument of `configure`, then environment, then
+default. Empty means unset. A bad value is reported as a `Problem` and the default is taken; nothing raises.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote
 
 from tracer import parsing
+from tracer.environment import LANGSMITH_TRACING, variables
 from tracer.parsing import MEBIBYTE
 
 
@@ -55,7 +55,6 @@ _OTEL_SAMPLERS = (
     "parentbased_always_off",
     "parentbased_traceidratio",
 )
-_TRACING_NAMES = ("LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING")
 
 
 def _otlp(suffix: str) -> tuple[str, ...]:
@@ -140,7 +139,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "langsmith_tracing",
-        _TRACING_NAMES,
+        LANGSMITH_TRACING,
         parsing.exactly_true,
         False,
         "exactly `true`, or `false`",
@@ -448,7 +447,7 @@ def read(
     >>> settings.exit_timeout, str(problems[0])
     (2.0, "TRACER_EXIT_TIMEOUT='soon' is not valid: accepted is seconds, 0 or more. Using 2.0.")
     """
-    environment = os.environ if environment is None else environment
+    environment = variables if environment is None else environment
     arguments = arguments or {}
     known = {variable.field for variable in VARIABLES}
     unknown = sorted(set(arguments) - known)
@@ -502,7 +501,7 @@ def _shown_default(variable: Variable) -> str:
 
 def environment_value(name: str) -> str | None:
     """One variable that is not a setting of ours but that a command needs, such as `OPENAI_API_KEY`; blank is unset."""
-    value = os.environ.get(name, "").strip()
+    value = variables.get(name, "").strip()
     return value or None
 
 

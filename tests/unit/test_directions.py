@@ -19,7 +19,8 @@ PACKAGE = ROOT / "tracer"
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.call": (),
     "tracer.parsing": (),
-    "tracer.settings": ("tracer.parsing",),
+    "tracer.environment": (),
+    "tracer.settings": ("tracer.environment", "tracer.parsing"),
     "tracer.scope": ("tracer.call",),
     "tracer.sampling": ("tracer.scope",),
     "tracer.runtime": ("tracer.call", "tracer.sampling", "tracer.scope", "tracer.settings"),
@@ -49,10 +50,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.scope",
         "tracer.settings",
     ),
+    "tracer.instrumentor": ("tracer.api",),
     "tracer.replay": (),
     "tracer.cli": ("tracer",),
     "tracer.__main__": ("tracer.cli",),
-    "tracer": ("tracer.api", "tracer.chat"),
+    "tracer": ("tracer.api", "tracer.capture.import_hook", "tracer.chat", "tracer.environment"),
 }
 
 # The few single imports that go against the table, each marked in its module as the lazy place.
@@ -71,7 +73,9 @@ SDK_EXCEPTIONS = {
     # A handler has to be a subclass; made only once langchain_core was imported by somebody else.
     ("tracer.capture.langchain", "langchain_core.callbacks.base"),
 }
-TELEMETRY_ROOMS = ("tracer.export", "tracer.cli")
+TELEMETRY_ROOMS = ("tracer.export", "tracer.cli", "tracer.instrumentor")
+# Loaded by OpenTelemetry's own tools only.
+TELEMETRY_PLUGIN = "tracer.instrumentor"
 SQLITE_ROOMS = ("tracer.store", "tracer.cli")
 
 
@@ -202,9 +206,13 @@ def test_opentelemetry_is_imported_by_exporters_only_and_when_they_are_used() ->
     wrong = [
         item
         for item in imports()
-        if lies_in(item.module, ("opentelemetry", "grpc", "google")) and item.at_import and not item.for_types_only
+        if lies_in(item.module, ("opentelemetry", "grpc", "google"))
+        and item.at_import
+        and not item.for_types_only
+        and item.by != TELEMETRY_PLUGIN
     ]
     assert wrong == []
+    assert [item.by for item in imports() if item.module == TELEMETRY_PLUGIN] == []
 
 
 def test_sqlite_is_imported_by_the_store_only() -> None:

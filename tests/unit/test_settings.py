@@ -243,7 +243,7 @@ def _reads_environment(path: Path) -> bool:
 
 def test_only_one_module_reads_the_environment() -> None:
     readers = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tracer").rglob("*.py") if _reads_environment(path)]
-    assert readers == ["tracer/settings.py"]
+    assert readers == ["tracer/environment.py"]
 
 
 # Bad values are reported when they are first read, once.

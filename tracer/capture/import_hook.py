@@ -1,25 +1,32 @@
-"""Run something when a module is imported, now or later, without importing it ourselves."""
+"""Run something when a module is imported, now or later, without importing it ourselves.
+
+`import tracer` may need this, so it imports next to nothing itself; finder and loader are of Python's protocol without its base classes.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
-from tracer.runtime import report_fault
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 _waiting: dict[str, list[Callable[[ModuleType], None]]] = {}
 
 
 def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
-    """Call `action` with the module `name` as soon as it is loaded; at once if it is."""
+    """Call `action` with the module `name` as soon as it is loaded; at once if it is. An action waits once, however often it is given."""
     module = sys.modules.get(name)
     if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
         _run(action, module)
         return
-    _waiting.setdefault(name, []).append(action)
+    waiting = _waiting.setdefault(name, [])
+    if action not in waiting:
+        waiting.append(action)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
@@ -28,11 +35,13 @@ def _run(action: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         action(module)
     except Exception as fault:
+        from tracer.runtime import report_fault  # The lazy place of this module: only when something went wrong.
+
         if not report_fault(f"setting up tracing of {module.__name__}", fault):
             raise
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the modules that are waited for as Python would, with a loader that reports back."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -51,7 +60,7 @@ class _Finder(MetaPathFinder):
         return None
 
 
-class _Loader(Loader):
+class _Loader:
     """Loads as the true loader does, then runs what waited."""
 
     def __init__(self, true: Loader) -> None:
@@ -74,6 +83,8 @@ class _Loader(Loader):
 
 
 def stop_waiting() -> None:
-    """Forget what waits (for `uninstrument`)."""
+    """Forget what waits (for `uninstrument`).
+
+    The finder stays and finds nothing: taken out of the list while another thread walks through it, it would hide the next finder there.
+    """
     _waiting.clear()
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]

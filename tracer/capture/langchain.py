@@ -19,7 +19,7 @@ from tracer.capture.failure import ending_of, failure_of
 from tracer.capture.import_hook import when_imported
 from tracer.capture.jsonable import to_json
 from tracer.capture.langchain_values import picked, piece_kind, plain_message, plain_parameters, plain_result
-from tracer.runtime import close_call, open_call, ready, recording, report_fault
+from tracer.runtime import close_call, open_call, ready, recording, report_fault, runtime
 from tracer.scope import Lease, Scope, Upcoming, current, enter, find_through, under
 
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
@@ -282,14 +282,10 @@ def handler() -> Any:
 class _Switch:
     """Stands for the context variable that LangChain asks for a handler: there is one while calls are recorded."""
 
-    def __init__(self) -> None:
-        self.on = True
-
     def get(self) -> Any:
         """The handler, or None where nothing is recorded."""
         try:
-            ready()
-            if self.on and recording(current()):
+            if runtime.every_run and ready() and recording(current()):
                 find_through(_found)
                 return handler()
         except Exception as fault:
@@ -299,24 +295,25 @@ class _Switch:
 
 
 _switch = _Switch()
-_registered: list[bool] = []
+_registered: list[Any] = []
 
 
 def trace_every_run() -> None:
     """Bring the handler into every run of LangChain in this process, wrapped or not, as soon as LangChain is loaded."""
-    _switch.on = True
-    if not _registered:
-        _registered.append(True)
-        when_imported("langchain_core.tracers.context", _register)
+    runtime.every_run = True
+    when_imported("langchain_core.tracers.context", _register)
 
 
 def leave_runs_alone() -> None:
     """Undo `trace_every_run`."""
-    _switch.on = False
+    runtime.every_run = False
 
 
 def _register(context_module: Any) -> None:
-    context_module.register_configure_hook(_switch, inheritable=True, handle_class=type(handler()))
+    """LangChain forgets no hook: once for its module is enough."""
+    if context_module not in _registered:
+        _registered.append(context_module)
+        context_module.register_configure_hook(_switch, inheritable=True, handle_class=type(handler()))
 
 
 def _found(scope: Scope) -> Scope:

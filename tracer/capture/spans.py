@@ -36,10 +36,11 @@ class _Entered:
 
     def leave(self) -> Call | None:
         """Set the earlier scope again; gives the call that was opened with the entry."""
-        here = as_entered()
         entries = list(self._entries.values())
-        for entry in reversed(entries):
-            if entry[0] is here:
+        # A framework's callback may have lent a scope since then, and nobody takes it back: what it was lent upon counts.
+        for here in as_entered():
+            entry = next((entry for entry in reversed(entries) if entry[0] is here), None)
+            if entry is not None:
                 leave(entry[1])
                 break
         else:
