@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tracer import settings as settings_module
-from tracer.capture.langchain import trace_every_run
+from tracer.capture.langchain_joining import trace_every_run
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced

@@ -26,8 +26,8 @@ class TracerInstrumentor(BaseInstrumentor):
         """None: clients are looked for when they are imported, and whatever is missing is not traced."""
         return ()
 
-    def _instrument(self, **kwargs: Any) -> None:
+    def _instrument(self, **kwargs: Any) -> None:  # noqa: ARG002  # as the base class has it
         instrument()
 
-    def _uninstrument(self, **kwargs: Any) -> None:
+    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002
         uninstrument()

@@ -130,8 +130,10 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
 
 
 def absorbed_call(outer: Call, kind: str) -> Call:
-    """A client call that serves `outer`: it shares its identity and has no record of its own."""
+    """A client call that serves `outer`: it shares its identity and has no record of its own. Attempts of an earlier one stay seen."""
     call = Call(outer.run_id, outer.trace_id, outer.span_id, absorbed=True)
+    if outer.inner is not None:
+        call.attempts += outer.inner.attempts
     call.kind = kind
     call.sampled = outer.sampled
     call.started_wall = time.time_ns()

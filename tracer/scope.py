@@ -52,6 +52,8 @@ class Lease:
 
     earlier: Scope
     active: bool = True
+    of_many: bool = False
+    """The call that lent it is one of several begun together."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class Scope:
     """The run of a framework with a context of its own (LangChain) that was current when this scope was made."""
     lease: Lease | None = None
     absorbers: list[Call] | None = None
-    """Model calls of a layer above that still wait for the client call that serves them, first come first served."""
+    """Model calls of a layer above that wait for the client calls that serve them, first come first served; the last stays."""
 
 
 EMPTY = Scope()

@@ -71,7 +71,7 @@ SDKS = ("openai", "anthropic", "langchain", "langchain_core", "langchain_openai"
 SDK_ROOMS = ("tracer.chat", "tracer.cli.demo")
 SDK_EXCEPTIONS = {
     # A handler has to be a subclass; made only once langchain_core was imported by somebody else.
-    ("tracer.capture.langchain", "langchain_core.callbacks.base"),
+    ("tracer.capture.langchain_joining", "langchain_core.callbacks.base"),
 }
 TELEMETRY_ROOMS = ("tracer.export", "tracer.cli", "tracer.instrumentor")
 # Loaded by OpenTelemetry's own tools only.

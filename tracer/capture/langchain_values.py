@@ -118,3 +118,15 @@ def piece_kind(token: Any, chunk: Any) -> str | None:
         return {"text": "text", "reasoning": "reasoning", "thinking": "reasoning", "tool_use": "tool_call"}.get(str(kind), "other")
     extra: Any = getattr(message, "additional_kwargs", None) or {}
     return "reasoning" if "reasoning_content" in extra or "reasoning" in extra else "other"
+
+
+_EVENT_KINDS = {"text-delta": "text", "reasoning-delta": "reasoning", "tool-call-delta": "tool_call", "block-delta": "tool_call"}
+
+
+def event_kind(event: Any) -> str | None:
+    """What an event of LangChain's newer streaming protocol brings; None for those that only say where something begins or ends."""
+    told: dict[str, Any] = cast("dict[str, Any]", event) if isinstance(event, dict) else {}
+    delta: Any = told.get("delta")
+    if told.get("event") != "content-block-delta" or not isinstance(delta, dict):
+        return None
+    return _EVENT_KINDS.get(str(cast("dict[str, Any]", delta).get("type")), "other")

@@ -269,11 +269,12 @@ def _facts(client: Any) -> tuple[Any, str, int, str, str, bool]:
 
 
 def _serve_above(scope: Scope, kind: str) -> Call | None:
-    """A model call of the layer above (LangChain's model over this client) that waits for its client call takes this one in."""
-    if not scope.absorbers or kind != LLM:
+    """A model call of the layer above (LangChain's model over this client) takes this one in, and its further tries too."""
+    waiting = scope.absorbers
+    if not waiting or kind != LLM:
         return None
     try:
-        return absorbed_call(scope.absorbers.pop(0), kind)
+        return absorbed_call(waiting.pop(0) if len(waiting) > 1 else waiting[0], kind)
     except IndexError:
         return None
 

@@ -13,7 +13,7 @@ from typing import Any
 from tracer.capture.http import traced_http
 from tracer.capture.import_hook import stop_waiting, when_imported
 from tracer.capture.kinds import is_async_client
-from tracer.capture.langchain import leave_runs_alone, trace_every_run
+from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
 from tracer.capture.sdk import async_call, is_traced, sync_call
 
 _SDK_MODULES = ("openai._base_client",)

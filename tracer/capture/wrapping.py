@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any, TypeVar, cast
 
-from tracer.capture.langchain import is_langchain, traced_runnable
+from tracer.capture.langchain_joining import is_langchain, traced_runnable
 from tracer.capture.sdk import sdk_of, traced_client
 
 _Target = TypeVar("_Target")
