@@ -261,20 +261,20 @@ class LangChainRuns:
             sequence.open_steps += change
 
     def _scope_of(self, parent_run: UUID | None, is_one_of_many: bool) -> Scope:
-        """Where a run belongs: under LangChain's own parent, unless a span of ours was opened inside of that."""
+        """Where a run belongs: under the parent LangChain names, or a run or span inside of that one which is nearer.
+
+        Steps that are handed the config of a run above (fallbacks do it, and functions that pass theirs on) name that run as their parent.
+        """
         scope = current()
         if is_one_of_many and scope.lease is not None and _is_of_many(scope):
             scope = scope.lease.earlier  # Its siblings have begun, not a call that it is part of.
         if parent_run is None or scope.foreign == parent_run:
             return scope
         parent = self._runs.get(parent_run)
-        return scope if parent is None or self._own_span_lies_in(scope, parent_run) else _inside(scope, parent)
+        return scope if parent is None or self._lies_in(scope, parent_run) else _inside(scope, parent)
 
-    def _own_span_lies_in(self, scope: Scope, run: UUID) -> bool:
-        """Whether the innermost span is the application's own and was opened in a run inside of `run`."""
+    def _lies_in(self, scope: Scope, run: UUID) -> bool:
         inner = self._runs.get(cast("UUID", scope.foreign))
-        if inner is None or scope.parent is None or scope.parent.span_id == inner.call.span_id:
-            return False
         while inner is not None and inner.run != run:
             inner = self._runs.get(inner.parent) if inner.parent is not None else None
         return inner is not None
@@ -302,8 +302,9 @@ class LangChainRuns:
             opened.task.add_done_callback(opened.watch)
 
     def _task_ends(self, run_id: UUID, task: asyncio.Task[Any]) -> None:
-        """Whatever became of the task, a run that has not ended by now was cancelled, or fell with the task."""
-        if run_id in self._runs:
+        """A run that has not ended by now was cancelled, whatever became of the task; streams tell it, and pass through many tasks."""
+        opened = self._runs.get(run_id)
+        if opened is not None and not opened.call.streaming:
             self._end(run_id, None, (None if task.cancelled() else task.exception()) or asyncio.CancelledError())
 
     def _end(self, run_id: UUID, output: Any, error: BaseException | None = None) -> None:

@@ -92,16 +92,25 @@ def traced_runnable(target: Any) -> Any:
     """A copy whose runs are recorded: of models the exact type, of chains what `with_config` gives."""
     find_through(_found)
     ours = handler()
-    if hasattr(target, "callbacks") and hasattr(target, "model_copy"):
-        if _has_handler(target.callbacks, ours):
+    # Asked of the object itself: some hand unknown attributes on to what they hold.
+    fields = cast("dict[str, Any]", vars(target))
+    if "callbacks" in fields and hasattr(target, "model_copy"):
+        if _has_handler(fields["callbacks"], ours):
             return target
         copy = target.model_copy()
-        copy.callbacks = _with_handler(target.callbacks, ours)
+        copy.callbacks = _with_handler(fields["callbacks"], ours)
         return copy
-    bound = getattr(target, "config", None)
+    bound = fields.get("config")
     if isinstance(bound, dict) and _has_handler(cast("dict[str, Any]", bound).get("callbacks"), ours):
         return target
-    return target.with_config(callbacks=[ours])
+    return _with_config(target)(target, callbacks=[ours])
+
+
+def _with_config(target: Any) -> Any:
+    """The `with_config` of its class, but for a runnable that maps another: that would give the config to the other alone."""
+    kinds: tuple[Any, ...] = type(target).__mro__
+    maps = any(kind.__name__ == "RunnableEach" for kind in kinds)
+    return next(kind for kind in kinds if "with_config" in vars(kind) and (not maps or kind.__name__ == "Runnable")).with_config
 
 
 def _has_handler(callbacks: Any, ours: Any) -> bool:
