@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import openai
 import pytest
 from chat_loopback import Loopback
+from chat_outcomes import OUTCOMES
 
 from tracer.chat import ChatModel
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note how it came out: passed, failed, skipped, or as expected to fail."""
+    report = yield
+    kind = getattr(item, "cls", None)
+    if kind is not None and (report.when == "call" or report.outcome != "passed"):
+        OUTCOMES.setdefault(kind.__name__, {})[item.name] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+    return report
 
 
 @pytest.fixture
