@@ -90,7 +90,7 @@ def recorded(request):
     # One test makes a second model by hand, which is not wrapped.
     unseen = request.node.name == "test_stop_sequence" and not issubclass(request.cls, _EveryRun)
     assert len(models) == len(SERVER.requests) - before - unseen
-    assert all(record.generation.usage is not None for record in models)
+    assert all(record.generation is not None and record.generation.usage is not None for record in models)
 
 
 class _Wrapped:
