@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from tracer.call import COMPLETED, Call
+from tracer.call import COMPLETED, LLM, Call
 from tracer.sampling import SAMPLERS, Sampler
 from tracer.scope import Scope, current, new_run_id, new_span_id
 from tracer.settings import Settings
@@ -129,12 +129,22 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
     return call
 
 
-def absorbed_call(outer: Call, kind: str) -> Call:
-    """A client call that serves `outer`: it shares its identity and has no record of its own. Attempts of an earlier one stay seen."""
+def serving(scope: Scope) -> Call | None:
+    """A call that serves the model call of a layer above, if one waits for it in this scope (`Scope.absorbers`).
+
+    It shares that call's identity and has no record of its own; attempts of an earlier one that served the same call stay seen.
+    """
+    waiting = scope.absorbers
+    if not waiting:
+        return None
+    try:
+        outer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+    except IndexError:
+        return None  # Another thread took it meanwhile.
     call = Call(outer.run_id, outer.trace_id, outer.span_id, absorbed=True)
     if outer.inner is not None:
         call.attempts += outer.inner.attempts
-    call.kind = kind
+    call.kind = LLM
     call.sampled = outer.sampled
     call.started_wall = time.time_ns()
     call.started = time.perf_counter_ns()

@@ -150,19 +150,20 @@ def test_uninstrument_before_langchain_is_there(tmp_path: Path) -> None:
     assert stored_names(store) == RUNS * 2
 
 
-def test_settings_given_in_code_count_like_variables(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("order", "line"),
+    [
+        ("after", "tracer.configure(local=STORE, quiet=True)"),
+        ("before", "import os; os.environ['TRACER_LOCAL'] = STORE; tracer.context()"),
+    ],
+    ids=["configure", "variable set late"],
+)
+def test_settings_given_in_code_count_like_variables(tmp_path: Path, order: str, line: str) -> None:
     """Variables that are set after the import of tracer are found by the first use of tracer."""
     store = tmp_path / "t.sqlite"
-    begin = {
-        "configure": "tracer.configure(local=STORE, quiet=True)\n",
-        "late": "import os; os.environ['TRACER_LOCAL'] = STORE\ntracer.context()\n",
-    }
-    for order, code in IMPORTS.items():
-        for how, line in begin.items():
-            store.unlink(missing_ok=True)
-            ended = run_program(f"STORE = {str(store)!r}\n" + code + line + "ask()", TRACER_QUIET="true")
-            assert (ended.status, ended.err) == (0, "")
-            assert stored_names(store) == RUNS, (order, how)
+    ended = run_program(f"STORE = {str(store)!r}\n{IMPORTS[order]}{line}\nask()", TRACER_QUIET="true")
+    assert (ended.status, ended.err) == (0, "")
+    assert stored_names(store) == RUNS
 
 
 def test_clients_of_an_sdk_stay_as_they_are(server: ReplayServer, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tracer.capture.kinds import class_of, is_async_client, is_azure, sdk_packag
 from tracer.capture.streams import tap_stream
 from tracer.capture.usage import ask_for_usage, refused_usage
 from tracer.capture.watch import Watch, active
-from tracer.runtime import absorbed_call, open_call, recording, report_fault
+from tracer.runtime import open_call, recording, report_fault, serving
 from tracer.scope import Scope, current, enter, leave, under
 
 _OPERATIONS = {
@@ -242,7 +242,7 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     facts = _facts(client)
     model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
     raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
-    call = _serve_above(scope, kind) or open_call(kind, scope)
+    call = (serving(scope) if kind == LLM else None) or open_call(kind, scope)
     call.method = method
     call.path = path
     call.operation = operation
@@ -266,17 +266,6 @@ def _facts(client: Any) -> tuple[Any, str, int, str, str, bool]:
         port = url.port or (443 if url.scheme == "https" else 80)
         known = client.__dict__[_FACTS] = (url, url.host, port, url.path, sdk_package(kind) or "", is_azure(kind))
     return known
-
-
-def _serve_above(scope: Scope, kind: str) -> Call | None:
-    """A model call of the layer above (LangChain's model over this client) takes this one in, and its further tries too."""
-    waiting = scope.absorbers
-    if not waiting or kind != LLM:
-        return None
-    try:
-        return absorbed_call(waiting.pop(0) if len(waiting) > 1 else waiting[0], kind)
-    except IndexError:
-        return None
 
 
 def _after(watch: Watch, result: Any) -> Any:

@@ -20,7 +20,7 @@ from tracer.capture.jsonable import to_json
 from tracer.capture.object_streams import AsyncStream, Stream, is_async_stream, is_stream
 from tracer.capture.object_values import answer_json, given_input, model_of, piece_json, piece_kind_of, request_json
 from tracer.capture.threads import carry_scope_into_threads
-from tracer.runtime import absorbed_call, close_call, open_call, ready, recording, report_fault, runtime
+from tracer.runtime import close_call, open_call, ready, recording, report_fault, runtime, serving
 from tracer.scope import Scope, current, enter, leave, under
 
 OPERATION = "object"
@@ -124,8 +124,7 @@ def _open(name: str, inner: Any, scope: Scope, args: tuple[Any, ...], kwargs: di
     several = name in _MANY or (groups and len(prompts) > 1)
     request = request_json(inner, args, kwargs, name in _MANY or groups)
     model = model_of(inner)
-    waiting = scope.absorbers
-    call = absorbed_call(waiting.pop(0), LLM) if waiting and not several else open_call(LLM, scope)
+    call = (serving(scope) if not several else None) or open_call(LLM, scope)
     call.library = type(inner).__module__.partition(".")[0]
     call.name = call.name or type(inner).__name__
     call.operation = OPERATION
@@ -266,7 +265,7 @@ def end_verb(
 def _fill(verb: Verb, result: Any, error: BaseException | None, pieces: Sequence[bytes] | None) -> None:
     call = verb.call
     inner_failed = call.inner is not None and call.inner.ending == FAILED and error is None
-    if verb.calls_inside or inner_failed:
+    if verb.calls_inside or inner_failed or call.operation != OPERATION:
         # The model was asked by the calls inside, which have records (and tokens) of their own.
         call.kind, call.operation = CHAIN, "span"
         if not runtime.content[0]:

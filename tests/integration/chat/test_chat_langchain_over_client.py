@@ -279,3 +279,16 @@ def test_off_inside(calls: list[Call], server: Loopback) -> None:
     with tracer.context(enabled=False):
         run(WAYS["invoke"], *wrapped_over_wrapped(server.base_url))
     assert calls == []
+
+
+def test_an_object_around_a_traced_model_is_a_step_around_it(calls: list[Call], server: Loopback) -> None:
+    inner, asynchronous = wrapped_over_wrapped(server.base_url)
+
+    class Assistant:
+        def invoke(self, text: str) -> Any:
+            return inner.invoke(text)
+
+    run(lambda _: tracer.wrap(Assistant()).invoke("one two"), None, asynchronous)
+    assert paths(calls) == ["Assistant", "Assistant/ChatOpenAI"]
+    assert {call.name: call.kind for call in calls} == {"Assistant": CHAIN, "ChatOpenAI": LLM}
+    assert tokens(calls) == usage(server.requests[0], reply(server.requests[0])[0])["total_tokens"]
