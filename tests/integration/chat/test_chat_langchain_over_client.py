@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -78,6 +79,13 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "retry": lambda m: m.with_retry().invoke("one"),
     "fallback": lambda m: m.with_fallbacks([m]).invoke("one"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connections_let_go() -> Iterator[None]:
+    """What nobody closes of LangChain's is told of here, and not in the middle of a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ with the rest where every run is.
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 pytest.importorskip("langchain_tests", reason="needs langchain-tests (pip install langchain-core langchain-openai langchain-tests)")
@@ -52,6 +54,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _stopped():
     yield
     SERVER.stop()
+    # Connections that LangChain leaves open are told of here, and not in the middle of a later test.
+    gc.collect()
 
 
 class _Unit(ChatModelUnitTests):
