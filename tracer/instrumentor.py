@@ -1,6 +1,6 @@
 """The entry point for OpenTelemetry's own tools: `opentelemetry-instrument python app.py` finds it and traces the program.
 
-Needs `opentelemetry-instrumentation` (`pip install 'chat-tracer[instrument]'`); nothing else of the library imports this module.
+Needs `opentelemetry-instrumentation` (`pip install 'chat-tracer[opentelemetry]'`); nothing else of the library imports this module.
 """
 
 from __future__ import annotations
