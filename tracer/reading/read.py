@@ -12,7 +12,7 @@ from tracer.reading.json_text import parse
 from tracer.reading.langchain import OBJECT, read_langchain, take_from_client
 from tracer.reading.langchain import OPERATION as LANGCHAIN
 from tracer.reading.outcome import final_outcome
-from tracer.reading.providers import OPENAI, provider_of
+from tracer.reading.providers import OPENAI, provider_by_mark, provider_of_call
 from tracer.reading.record import Clocks, Record
 from tracer.reading.request import read_request
 from tracer.reading.sse import looks_like_events
@@ -24,6 +24,7 @@ from tracer.reading.values import Json, as_object, guarded, kind, note
 _OPERATIONS: dict[str, tuple[str, str | None]] = {
     "chat": ("chat", "chat_completions"),
     "responses": ("chat", "responses"),
+    "messages": ("chat", None),
     "completions": ("text_completion", None),
     "embeddings": ("embeddings", None),
     LANGCHAIN: ("chat", None),
@@ -50,9 +51,11 @@ def read_call(call: Call) -> Record:
             inner = read_call(call.inner).generation if call.inner is not None else None
             guarded(problems, "client call", take_from_client, call, generation, inner)
         else:
-            generation.provider = guarded(problems, "provider", provider_of, call.server_host, azure=call.azure) or OPENAI
+            generation.provider = guarded(problems, "provider", provider_of_call, call) or OPENAI
             guarded(problems, "request", _read_request, call, generation)
             guarded(problems, "answer", _read_answer, call, generation)
+            if not call.provider:
+                generation.provider = provider_by_mark(generation.provider, generation.system_fingerprint)
     outcome = guarded(problems, "outcome", final_outcome, call, generation) or call.ending or UNFINISHED
     if generation is not None:
         guarded(problems, "finish reasons", _mark_broken_choices, generation, outcome)

@@ -7,7 +7,7 @@ from dataclasses import fields as fields_of
 from tracer.reading.generation import Usage
 from tracer.reading.values import Json, Problems, as_number, as_object, kind, note, object_at, whole_at
 
-_NOT_COUNTS = ("cost", "raw")
+_NOT_COUNTS = ("cost", "raw", "others")
 _COUNTS = tuple(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS)
 
 
