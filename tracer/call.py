@@ -102,7 +102,7 @@ class Call:
     base_path: str = ""
     azure: bool = False
     provider: str = ""
-    """Who answers at this address, where the settings say so; otherwise read from the address."""
+    """Who answers, where settings or the client itself say so; otherwise it is read from the address."""
     model: str | None = None
     """The model asked for, as far as it is known when the call starts."""
     streaming: bool = False

@@ -11,6 +11,7 @@ OPENAI = "openai"
 AZURE_OPENAI = "azure.ai.openai"
 AZURE_INFERENCE = "azure.ai.inference"
 ANTHROPIC = "anthropic"
+BEDROCK = "aws.bedrock"
 
 PROVIDERS: dict[str, str] = {
     "api.openai.com": OPENAI,
@@ -19,8 +20,8 @@ PROVIDERS: dict[str, str] = {
     "services.ai.azure.com": AZURE_INFERENCE,
     "inference.ai.azure.com": AZURE_INFERENCE,
     "azure.com": AZURE_OPENAI,
-    "amazonaws.com": "aws.bedrock",
-    "api.aws": "aws.bedrock",
+    "amazonaws.com": BEDROCK,
+    "api.aws": BEDROCK,
     "aiplatform.googleapis.com": "gcp.vertex_ai",
     "rep.googleapis.com": "gcp.vertex_ai",
     "generativelanguage.googleapis.com": "gcp.gemini",
@@ -92,11 +93,16 @@ def provider_of(host: str, *, azure: bool = False, port: int | None = None, path
 
 
 def provider_of_call(call: Call) -> str:
-    """The provider of an SDK client's call: what the settings name for its host, else what its address says, else the SDK's own."""
+    """The provider of an SDK client's call: what settings or client name, else what its address says, else the SDK's own."""
     if call.provider:
         return call.provider
-    otherwise = ANTHROPIC if call.library == ANTHROPIC or call.operation == "messages" else OPENAI
-    return provider_of(call.server_host, azure=call.azure, port=call.server_port, path=call.base_path, otherwise=otherwise)
+    host, path = call.server_host, call.base_path
+    if call.library != ANTHROPIC:
+        return provider_of(host, azure=call.azure, port=call.server_port, path=path)
+    provider = provider_of(host, port=call.server_port, path=path, otherwise=ANTHROPIC)
+    # Azure and Amazon only pass on to Anthropic's own service, as its SDK sees it too; Bedrock is a service of Amazon's own.
+    passed_on = provider.startswith("azure.") or (provider == BEDROCK and "bedrock" not in host)
+    return ANTHROPIC if passed_on else provider
 
 
 def provider_by_mark(provider: str, fingerprint: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.call import CANCELLED, COMPLETED, FAILED, UNFINISHED, Attempt, Call, pieces_taken
 from tracer.reading.answer import read_answer
+from tracer.reading.aws_events import is_aws_stream, to_server_sent
 from tracer.reading.clocks import read_clocks
 from tracer.reading.compression import decompress
 from tracer.reading.errors import is_error_body, read_error
@@ -85,6 +86,8 @@ def _read_answer(call: Call, generation: Generation) -> None:
     if not attempt.complete:
         note(generation.problems, "the answer is larger than what is kept")
     data = _body(attempt, generation)
+    if is_aws_stream(attempt.content_type):
+        data = to_server_sent(data, generation.problems)
     answer = _read_events(call, data, generation) if _is_stream(attempt, data) else _read_json(attempt, data, generation)
     if answer is None:
         return
