@@ -268,7 +268,15 @@ def _facts(client: Any) -> tuple[Any, str, int, str, str, bool, str]:
     if known is None or known[0] is not url:
         kind = class_of(client)
         port = url.port or (443 if url.scheme == "https" else 80)
-        known = client.__dict__[_FACTS] = (url, url.host, port, url.path, sdk_package(kind) or "", is_azure(kind), _provider(url.host, port, kind))
+        known = client.__dict__[_FACTS] = (
+            url,
+            url.host,
+            port,
+            url.path,
+            sdk_package(kind) or "",
+            is_azure(kind),
+            _provider(url.host, port, kind),
+        )
     return known
 
 

@@ -131,7 +131,7 @@ def _message(told: Json) -> Json:
         message["tool_calls"] = calls
         # Anthropic's models have their calls among the content too.
         if isinstance(message["content"], list):
-            message["content"] = [part for part in _list(message["content"]) if _object(part).get("type") != "tool_use"]
+            message["content"] = [part for part in _list(told.get("content")) if _object(part).get("type") != "tool_use"]
     return message
 
 

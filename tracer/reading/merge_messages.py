@@ -94,9 +94,7 @@ class MessagesMerger:
         head = self._head = dict(self._head or {})
         if isinstance(delta, dict):
             head.update((key, value) for key, value in cast("dict[str, Any]", delta).items() if value is not None or key not in head)
-        for key, value in event.items():
-            if key not in ("type", "delta", "usage") and value is not None:
-                head[key] = value
+        head.update((key, value) for key, value in event.items() if key not in ("type", "delta", "usage") and value is not None)
         usage: Any = event.get("usage")
         self._add_usage(usage)
         if isinstance(usage, dict) and usage.get("output_tokens") is not None:  # pyright: ignore[reportUnknownMemberType]

@@ -97,7 +97,7 @@ def provider_of_call(call: Call) -> str:
     if call.provider:
         return call.provider
     host, path = call.server_host, call.base_path
-    if call.library != ANTHROPIC:
+    if call.library != ANTHROPIC and call.operation != "messages":
         return provider_of(host, azure=call.azure, port=call.server_port, path=path)
     provider = provider_of(host, port=call.server_port, path=path, otherwise=ANTHROPIC)
     # Azure and Amazon only pass on to Anthropic's own service, as its SDK sees it too; Bedrock is a service of Amazon's own.

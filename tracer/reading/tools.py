@@ -40,8 +40,8 @@ def tool_definitions(request: Json, problems: Problems) -> list[Json]:
 def anthropic_tool_definitions(request: Json, problems: Problems) -> list[Json]:
     """`tools` of Anthropic's Messages API in the same shape.
 
-    >>> anthropic_tool_definitions({"tools": [{"name": "f", "input_schema": {}}, {"type": "web_search_20250305", "name": "web_search"}]}, [])
-    [{'type': 'function', 'name': 'f', 'parameters': {}}, {'type': 'web_search', 'name': 'web_search'}]
+    >>> anthropic_tool_definitions({"tools": [{"name": "f", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]}, [])
+    [{'type': 'function', 'name': 'f', 'parameters': {}}, {'type': 'bash', 'name': 'bash'}]
     """
     definitions: list[Json] = []
     for tool in list_at(request, "tools", problems) or ():
