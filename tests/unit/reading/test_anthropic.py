@@ -401,7 +401,7 @@ def test_an_error_in_the_middle() -> None:
     assert record.generation.finish_reasons == ["error"]
 
 
-ODD = [
+ODD: list[dict[str, Any]] = [
     {"type": "content_block_delta", "index": 7, "delta": {"type": "text_delta", "text": "x"}},
     {"type": "content_block_delta", "index": "0", "delta": {"type": "text_delta", "text": 5}},
     {"type": "content_block_delta", "index": 0, "delta": None},
