@@ -70,6 +70,10 @@ PROVIDERS: dict[str, str] = {
 _PORTS = {11434: "ollama"}
 """Ports that one server program alone listens on by default, whatever the host."""
 
+_LOCAL_PORTS = {1234: "lm_studio"}
+"""The same on this machine only: elsewhere such a number means nothing."""
+_LOCAL = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
+
 _MARKS = {"fp_ollama": "ollama"}
 """`system_fingerprint` of servers that say who they are there."""
 
@@ -82,14 +86,16 @@ def provider_of(host: str, *, azure: bool = False, port: int | None = None, path
     """
     if azure:
         return AZURE_OPENAI
-    end = host.lower().rstrip(".")
+    # Google puts the region into the label itself: europe-west1-aiplatform.googleapis.com.
+    end = host.lower().rstrip(".").replace("-aiplatform.", ".aiplatform.")
     while end:
         provider = PROVIDERS.get(end)
         if provider is not None:
             # Azure's newer hosts serve both: OpenAI's own interface has its path.
             return AZURE_OPENAI if provider == AZURE_INFERENCE and path.startswith("/openai") else provider
         end = end.partition(".")[2]
-    return _PORTS.get(port or 0, otherwise)
+    local = _LOCAL_PORTS.get(port or 0) if host.lower() in _LOCAL else None
+    return local or _PORTS.get(port or 0, otherwise)
 
 
 def provider_of_call(call: Call) -> str:
