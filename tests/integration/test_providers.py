@@ -68,7 +68,8 @@ def test_anthropic_by_its_own_client(captured: Calls) -> None:
 @pytest.mark.parametrize("base_url", [None, "http://gateway.internal"])
 def test_bedrock(captured: Calls, base_url: str | None) -> None:
     sent = Sent()
-    client: Any = anthropic.AnthropicBedrock(api_key="k", aws_region="eu-west-1", base_url=base_url, http_client=sent.http)
+    kind: Any = anthropic.AnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]  # the SDK's own documents name it so
+    client = kind(api_key="k", aws_region="eu-west-1", base_url=base_url, http_client=sent.http)
     answer = traced(client).messages.create(**ASKED)
     assert answer.content[0].text == "hi"
     assert sent.paths == ["/model/claude-x/invoke"]

@@ -29,7 +29,7 @@ class Host:
     usage: dict[str, Any]
     message: dict[str, Any] = field(default_factory=dict[str, Any])
     answer: dict[str, Any] = field(default_factory=dict[str, Any])
-    content: Any = "4"
+    content: str | list[dict[str, Any]] = "4"
     port: int = 443
     path: str = "/v1"
 
@@ -293,8 +293,7 @@ def test_an_answer(host: Host) -> None:
 @EACH
 def test_a_stream(host: Host) -> None:
     thought = [chunk({"role": "assistant", "content": None, name: value}) for name, value in host.message.items() if value]
-    said_parts: Any = host.content
-    contents: list[Any] = [[part] for part in said_parts] if isinstance(said_parts, list) else [said_parts]
+    contents: list[Any] = [[part] for part in host.content] if isinstance(host.content, list) else [host.content]
     said = [chunk({"content": content}) for content in contents]
     end = {**chunk({}, finish="stop"), "usage": host.usage, **host.answer}
     generation = read(placed(streamed(events(*thought, *said, end), {**REQUEST, "stream": True}), host))
