@@ -45,7 +45,8 @@ def wrap(target: _Target) -> _Target:
     """A traced stand-in for a chat client: same type, same behaviour, every call recorded. The original stays untouched.
 
     `target` is a client of the OpenAI SDK (1.55.3 or newer): `OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, `AsyncAzureOpenAI`, a subclass, any
-    `base_url`. Wrapping twice is wrapping once. With `TRACER_ENABLED=false` or `OTEL_SDK_DISABLED=true` the argument itself comes back.
+    `base_url`; or of Anthropic's SDK: `Anthropic`, `AsyncAnthropic`, those for Bedrock, Vertex and Foundry. Wrapping twice is wrapping
+    once. With `TRACER_ENABLED=false` or `OTEL_SDK_DISABLED=true` the argument itself comes back.
 
         client = tracer.wrap(OpenAI())
 
@@ -56,7 +57,8 @@ def wrap(target: _Target) -> _Target:
 
 
 def instrument() -> None:
-    """Record every call of every client of the OpenAI SDK and every run of LangChain in this process, without a change to the program.
+    """Record every call of every client of the OpenAI and Anthropic SDKs and every run of LangChain in this process, without a change
+    to the program.
 
     `tracer run app.py` does this before the program begins. It patches the SDK's client classes, now or when they are imported;
     `uninstrument` undoes it. Clients that were wrapped are recorded once.

@@ -93,7 +93,7 @@ class Call:
     kind: str = REQUEST
     name: str = ""
     operation: str = ""
-    """Which reader understands the bodies: chat, responses, completions, embeddings, span, or empty for other endpoints."""
+    """Which reader understands the bodies: chat, responses, completions, embeddings, messages, span, or empty for other endpoints."""
     library: str = ""
     method: str = ""
     path: str = ""
@@ -101,6 +101,8 @@ class Call:
     server_port: int | None = None
     base_path: str = ""
     azure: bool = False
+    provider: str = ""
+    """Who answers, where settings or the client itself say so; otherwise it is read from the address."""
     model: str | None = None
     """The model asked for, as far as it is known when the call starts."""
     streaming: bool = False

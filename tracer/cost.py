@@ -38,6 +38,7 @@ _PROVIDER_IDS = {
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
     "x_ai": "x-ai",
+    "github_copilot": "github-copilot",
 }
 """Names of `gen_ai.provider.name` that genai-prices spells otherwise."""
 
@@ -69,12 +70,16 @@ class Rates:
     output: Rate | None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
+    cache_write_hour: Rate | None = None
+    """For tokens that stay in the cache for an hour; without it they cost what others written to it do."""
     input_audio: Rate | None = None
     input_image: Rate | None = None
     output_audio: Rate | None = None
     reasoning: Rate | None = None
     request: Decimal | None = None
     """Price of the call itself, beside its tokens."""
+    web_search: Decimal | None = None
+    """Price of one search that the provider makes."""
     cached_by_modality: bool = False
     """Cached audio or images cost less than fresh ones: with both in one call, their overlap would have to be known."""
     currency: str = "USD"
@@ -124,8 +129,23 @@ class Prices:
         for model in (generation.response_model, generation.request_model):
             rates = self.rates_of(generation.provider, model, generation.response_service_tier) if model else None
             if rates is not None:
-                return charge(usage, rates)
+                return self._with_others(charge(usage, rates), usage, generation.provider)
         return None
+
+    def _with_others(self, cost: Cost | None, usage: Usage, provider: str) -> Cost | None:
+        """Add what further models cost that the provider asked on the way; without the price of one, no cost is known."""
+        for other in usage.others or ():
+            rates = self.rates_of(provider, other.model)
+            more = charge(other.usage, rates) if rates is not None else None
+            if cost is None or more is None or cost.currency != more.currency:
+                return None
+            cost = replace(
+                cost,
+                total=cost.total + more.total,
+                input=(cost.input or 0.0) + (more.input or 0.0),
+                output=(cost.output or 0.0) + (more.output or 0.0),
+            )
+        return cost
 
     def rates_of(self, provider: str, model: str, service_tier: str | None = None) -> Rates | None:
         """Prices of a model, or None if neither the own file nor the bundled prices know it."""
@@ -162,9 +182,14 @@ def charge(usage: Usage, rates: Rates) -> Cost | None:
     total_input, total_output = usage.input or 0, usage.output or 0
     if rates.cached_by_modality and usage.cache_read and (usage.input_audio or usage.input_image):
         return None
+    for_an_hour = usage.cache_write_hour if rates.cache_write_hour is not None else None
+    written = usage.cache_write - (for_an_hour or 0) if usage.cache_write is not None else None
+    if written is not None and written < 0:
+        return None
     input_kinds = (
         (usage.cache_read, rates.cache_read),
-        (usage.cache_write, rates.cache_write),
+        (written, rates.cache_write),
+        (for_an_hour, rates.cache_write_hour),
         (usage.input_audio, rates.input_audio),
         (usage.input_image, rates.input_image),
     )
@@ -173,7 +198,8 @@ def charge(usage: Usage, rates: Rates) -> Cost | None:
     output_price = _price(total_output, rates.output, output_kinds, total_input)
     if input_price is None or output_price is None:
         return None
-    total = input_price + output_price + (rates.request or _NOTHING)
+    searches = (rates.web_search or _NOTHING) * (usage.web_searches or 0)
+    total = input_price + output_price + (rates.request or _NOTHING) + searches
     return Cost(float(total), float(input_price), float(output_price), rates.currency, rates.version)
 
 
@@ -191,7 +217,17 @@ def _price(total: int, plain: Rate | None, kinds: Sequence[tuple[int | None, Rat
     return price / _MILLION
 
 
-_FILE_KINDS = ("input", "output", "cache_read", "cache_write", "input_audio", "input_image", "output_audio", "reasoning")
+_FILE_KINDS = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_hour",
+    "input_audio",
+    "input_image",
+    "output_audio",
+    "reasoning",
+)
 
 
 def _read_price_file(path: Path) -> list[tuple[str, Rates]]:
@@ -233,11 +269,13 @@ def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple
         output=_rate(prices, "output_mtok"),
         cache_read=_rate(prices, "cache_read_mtok"),
         cache_write=_rate(prices, "cache_write_mtok"),
+        cache_write_hour=_rate(prices, "cache_write_1h_mtok"),
         input_audio=_rate(prices, "input_audio_mtok"),
         input_image=_rate(prices, "input_image_mtok"),
         output_audio=_rate(prices, "output_audio_mtok"),
         reasoning=_rate(prices, "output_reasoning_mtok"),
         request=_per_request(getattr(prices, "requests_kcount", None)),
+        web_search=_per_request(getattr(prices, "web_searches_kcount", None)),
         cached_by_modality=bool(getattr(prices, "cache_audio_read_mtok", None) or getattr(prices, "cache_image_read_mtok", None)),
         version=f"genai-prices {genai_prices.__version__}",
     )

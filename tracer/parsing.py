@@ -257,6 +257,18 @@ def headers(text: str) -> dict[str, str]:
     return {key.lower(): value for key, value in pairs(text).items()}
 
 
+def provider_names(text: str) -> dict[str, str]:
+    """Pairs of host (or host and port) and provider; both in lower case, none of them empty.
+
+    >>> provider_names("LocalHost:8000=vllm")
+    {'localhost:8000': 'vllm'}
+    """
+    named = {key.lower(): value.lower() for key, value in pairs(text).items()}
+    if any("/" in key or not value for key, value in named.items()):
+        raise ValueError(text)
+    return named
+
+
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _QUERY = re.compile(r"(?<=\?)\S+")
 

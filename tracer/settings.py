@@ -7,7 +7,7 @@ default. Empty means unset. A bad value is reported as a `Problem` and the defau
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import quote
 
@@ -104,6 +104,16 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "prices", ("TRACER_PRICES",), parsing.existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."
+    ),
+    Variable(
+        "providers",
+        ("TRACER_PROVIDERS",),
+        parsing.provider_names,
+        {},
+        "host=name or host:port=name, separated by commas",
+        "Who answers at hosts of your own (`gen_ai.provider.name`), such as `localhost:8000=vllm,llm.example.com=groq`; others are told "
+        "by their address.",
+        default_text="none",
     ),
     Variable(
         "exit_timeout",
@@ -348,6 +358,7 @@ class Settings:
     stream_usage: str = "auto"
     max_content: int = 4 * MEBIBYTE
     prices: str | None = None
+    providers: Mapping[str, str] = field(default_factory=dict[str, str])
     exit_timeout: float = 2.0
     queue_records: int = 10_000
     queue_bytes: int = 64 * MEBIBYTE

@@ -78,16 +78,20 @@ _DEFAULT_ASYNC_HTTP: Any = openai.DefaultAsyncHttpxClient
 _http_clients: list[Any] = []
 
 
+def without_tls_context(kind: Any, **arguments: Any) -> Any:
+    """An HTTP client of this kind with the shared TLS context; closed at the end of the test."""
+    _http_clients.append(kind(**{"verify": _TLS, **arguments}))
+    return _http_clients[-1]
+
+
 def http_client(**arguments: Any) -> Any:
     """An HTTP client as the SDK makes it, without the cost of a TLS context."""
-    _http_clients.append(_DEFAULT_HTTP(**{"verify": _TLS, **arguments}))
-    return _http_clients[-1]
+    return without_tls_context(_DEFAULT_HTTP, **arguments)
 
 
 def async_http_client(**arguments: Any) -> Any:
     """The same for async clients."""
-    _http_clients.append(_DEFAULT_ASYNC_HTTP(**{"verify": _TLS, **arguments}))
-    return _http_clients[-1]
+    return without_tls_context(_DEFAULT_ASYNC_HTTP, **arguments)
 
 
 async def close_http_clients() -> None:
@@ -182,15 +186,17 @@ def helpers_of(client: Any, api: str = "chat") -> Any:
 
 def resource_of(client: Any, recording: Recording) -> Any:
     """The resource that the recording was made with; skips where the SDK has none."""
+    if recording.anthropic:
+        return client.beta.messages if recording.query else client.messages
     if recording.api == "responses":
         need(hasattr(client, "responses"), "responses")
     return client.chat.completions if recording.api == "chat" else getattr(client, recording.api)
 
 
-def need(holds: bool, what: str) -> None:
+def need(holds: bool, what: str, sdk: Any = openai) -> None:
     """Skip where this version of the SDK lacks something."""
     if not holds:
-        reason = f"openai {openai.__version__} has no {what}"
+        reason = f"{sdk.__name__} {sdk.__version__} has no {what}"
         print(reason)
         pytest.skip(reason)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -238,3 +239,39 @@ async def test_many_at_once(server: ReplayServer) -> None:
             return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
 
         assert set(await asyncio.gather(*(one() for _ in range(20)))) == {"This is a test."}
+
+
+# Anthropic's interface.
+
+
+@pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("recording", load("anthropic"), ids=lambda recording: recording.id)
+def test_anthropic_s_sdk_reads_every_recording(server: ReplayServer, recording: Recording) -> None:
+    with anthropic.Anthropic(**client_arguments(server, recording)) as client:
+        messages: Any = client.beta.messages if recording.query else client.messages
+        if recording.status >= 400:
+            with pytest.raises(anthropic.APIStatusError) as caught:
+                messages.create(**call_arguments(recording, messages.create))
+            assert caught.value.status_code == recording.status
+        elif recording.streamed:
+            events = list(messages.create(**call_arguments(recording, messages.create)))
+            assert len(events) == recording.body.count("event: ") - recording.body.count("event: ping")
+        else:
+            assert messages.create(**call_arguments(recording, messages.create)).id == json.loads(recording.body)["id"]
+    received = server.requests(recording.id)[-1]
+    assert received.path.split("?")[0].endswith("/v1/messages")
+    assert json.loads(received.body) == {name: value for name, value in recording.request.items() if value is not None}
+
+
+def test_failures_look_like_anthropic_s(server: ReplayServer) -> None:
+    record_id = "logfire.anthropic.sync_messages_stream_version_v1_only"
+    for behaviour, kind in ((Behaviour(fail=1), anthropic.RateLimitError), (Behaviour(fail=1, status=529), anthropic.InternalServerError)):
+        with anthropic.Anthropic(**client_arguments(server, by_id(record_id), behaviour)) as client:
+            with pytest.raises(kind) as caught:
+                client.messages.create(model="m", max_tokens=1, messages=[])
+            assert caught.value.request_id == "req_replay_failure"
+    with anthropic.Anthropic(**client_arguments(server, by_id(record_id), Behaviour(overload=2))) as client:
+        stream = client.messages.create(model="m", max_tokens=1, messages=[], stream=True)
+        assert [next(stream).type, next(stream).type] == ["message_start", "content_block_start"]
+        with pytest.raises(anthropic.APIStatusError, match="Overloaded"):
+            next(stream)

@@ -13,7 +13,7 @@ import pytest
 from genai_prices import data_snapshot
 
 from tracer.cost import Prices, Rate, Rates, charge
-from tracer.reading.generation import Cost, Generation, Usage
+from tracer.reading.generation import Cost, Generation, OtherUsage, Usage
 
 
 @pytest.fixture
@@ -238,3 +238,42 @@ def test_the_network_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     assert Prices().cost_of(generation("gpt-4o", input=1, output=1)) is not None
+
+
+# Anthropic: what is cached for an hour, searches and further models have prices of their own. 3 / 15 / 0.3 / 3.75 / 6 dollars per million.
+
+
+def claude(**usage: Any) -> Generation:
+    return generation("claude-sonnet-4-5-20250929", "anthropic", **usage)
+
+
+def test_tokens_that_stay_in_the_cache_for_an_hour_cost_more() -> None:
+    # 100 fresh x 3 + 1000 read x 0.3 + 300 for minutes x 3.75 + 200 for an hour x 6 = 2925; 10 x 15 = 150, per million.
+    asked = claude(input=1600, cache_read=1000, cache_write=500, cache_write_hour=200, output=10)
+    found = Prices().cost_of(asked)
+    assert found is not None
+    assert (found.input, found.output) == pytest.approx((0.002925, 0.00015))
+    whole = genai_prices.calc_price(
+        genai_prices.Usage(input_tokens=1600, cache_read_tokens=1000, cache_write_tokens=300, output_tokens=10),
+        "claude-sonnet-4-5-20250929",
+        provider_id="anthropic",
+    )
+    # genai-prices takes the 200 for plain input where they are not named.
+    assert found.total - float(whole.total_price) == pytest.approx(200 * (6 - 3) / 1e6)
+
+
+def test_searches_are_part_of_the_total() -> None:
+    plain, searched = (Prices().cost_of(claude(input=100, output=10, web_searches=count)) for count in (0, 2))
+    assert plain is not None
+    assert searched is not None
+    assert searched.total - plain.total == pytest.approx(0.02)
+    assert (searched.input, searched.output) == (plain.input, plain.output)
+
+
+def test_what_an_advisor_used_is_charged_at_its_own_prices() -> None:
+    advisor = OtherUsage("claude-opus-4-7", Usage(input=1000, output=100))
+    alone, advised = (Prices().cost_of(claude(input=100, output=10, others=others)) for others in (None, [advisor]))
+    assert alone is not None
+    assert advised is not None
+    assert advised.total - alone.total == pytest.approx((1000 * 5 + 100 * 25) / 1e6)
+    assert Prices().cost_of(claude(input=100, output=10, others=[OtherUsage("no-such-model", Usage(input=1, output=1))])) is None

@@ -18,6 +18,9 @@ def clone_of(client: Any) -> Any:
     clone = object.__new__(class_of(client))
     clone.__dict__.update(client.__dict__)
     _rebind_resources(client, clone)
+    if clone.__dict__.get("_middleware_chain") is not None:
+        # Anthropic's chain of middleware is a closure over the client that it was built for.
+        clone._middleware_chain = clone._build_middleware_chain()
     return clone
 
 

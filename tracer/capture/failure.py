@@ -48,7 +48,10 @@ def failure_of(error: BaseException) -> Failure:
     status = getattr(values, "status_code", None)
     body = getattr(values, "body", None)
     if code is None and isinstance(body, Mapping):
-        code = cast("Mapping[str, object]", body).get("code")
+        said = cast("Mapping[str, object]", body)
+        inner = said.get("error")
+        # OpenAI's SDK gives the error itself, Anthropic's the whole body around it.
+        code = cast("Mapping[str, object]", inner).get("type") if isinstance(inner, Mapping) else said.get("code")
     failure.code = code if isinstance(code, str) and code else None
     failure.status = status if isinstance(status, int) else None
     # Source lines are looked up later, by whoever formats the stack: that reads files.

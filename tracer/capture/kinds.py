@@ -33,6 +33,18 @@ def is_azure(kind: type[Any]) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
+def provider_of_kind(kind: type[Any]) -> str:
+    """The provider that a client class names itself (Anthropic's clients for Bedrock and Vertex do), or nothing.
+
+    >>> provider_of_kind(int)
+    ''
+    """
+    named = getattr(kind, "_gen_ai_provider_name", "")
+    # The base class has the SDK's own name: then the address says more.
+    return named if isinstance(named, str) and named != sdk_package(kind) else ""
+
+
+@functools.lru_cache(maxsize=256)
 def is_async_client(kind: type[Any]) -> bool:
     """Whether calls of this client class are awaited."""
     return hasattr(kind, "__aenter__")

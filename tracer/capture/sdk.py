@@ -15,11 +15,11 @@ from typing import Any, cast
 from tracer.call import EMBEDDING, LLM, REQUEST, Call
 from tracer.capture.clone import clone_of
 from tracer.capture.http import traced_http
-from tracer.capture.kinds import class_of, is_async_client, is_azure, sdk_package
+from tracer.capture.kinds import class_of, is_async_client, is_azure, provider_of_kind, sdk_package
 from tracer.capture.streams import tap_stream
 from tracer.capture.usage import ask_for_usage, refused_usage
 from tracer.capture.watch import Watch, active
-from tracer.runtime import open_call, recording, report_fault, serving
+from tracer.runtime import open_call, recording, report_fault, runtime, serving
 from tracer.scope import Scope, current, enter, leave, under
 
 _OPERATIONS = {
@@ -27,6 +27,7 @@ _OPERATIONS = {
     "/responses": (LLM, "responses"),
     "/completions": (LLM, "completions"),
     "/embeddings": (EMBEDDING, "embeddings"),
+    "/v1/messages": (LLM, "messages"),
 }
 """POST to these paths is read in full; anything else gets a plain span."""
 
@@ -248,7 +249,7 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     call.operation = operation
     call.streaming = stream
     call.raw = raw
-    _, call.server_host, call.server_port, call.base_path, call.library, call.azure = facts
+    _, call.server_host, call.server_port, call.base_path, call.library, call.azure, call.provider = facts
     if isinstance(model, str):
         call.model = model
     return call
@@ -257,15 +258,31 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
 _FACTS = "_tracer_facts"
 
 
-def _facts(client: Any) -> tuple[Any, str, int, str, str, bool]:
-    """The client's base URL, its host, port and path, the SDK's package, and whether it is Azure's; found once for each URL object."""
+def _facts(client: Any) -> tuple[Any, str, int, str, str, bool, str]:
+    """The client's base URL, its host, port and path, the SDK's package, whether it is Azure's, and who answers if that is said.
+
+    Found once for each URL object.
+    """
     url = client._base_url
     known = client.__dict__.get(_FACTS)
     if known is None or known[0] is not url:
         kind = class_of(client)
         port = url.port or (443 if url.scheme == "https" else 80)
-        known = client.__dict__[_FACTS] = (url, url.host, port, url.path, sdk_package(kind) or "", is_azure(kind))
+        known = client.__dict__[_FACTS] = (
+            url,
+            url.host,
+            port,
+            url.path,
+            sdk_package(kind) or "",
+            is_azure(kind),
+            _provider(url.host, port, kind),
+        )
     return known
+
+
+def _provider(host: str, port: int, kind: type[Any]) -> str:
+    named = runtime.settings.providers
+    return named.get(f"{host}:{port}") or named.get(host) or provider_of_kind(kind)
 
 
 def _after(watch: Watch, result: Any) -> Any:
@@ -273,15 +290,20 @@ def _after(watch: Watch, result: Any) -> Any:
     if watch.call.streaming:
         try:
             state = getattr(result, "__dict__", {})
-            if "_iterator" in state:
+            if _is_stream(result):
                 tap_stream(result, watch)
-            elif "http_response" in state:
+            elif "http_response" in state and hasattr(result, "_parse"):
                 _watch_parse(result, watch)
         except Exception as fault:
             if not report_fault("watching an answer", fault):
                 raise
     watch.hand_over()
     return result
+
+
+def _is_stream(result: Any) -> bool:
+    """An SDK's stream of events. Its iterator is a field, or in Anthropic's newer versions made when it is first asked for."""
+    return "_iterator" in getattr(result, "__dict__", {}) or hasattr(class_of(result), "__stream__")
 
 
 def _watch_parse(raw: Any, watch: Watch) -> None:
@@ -295,7 +317,7 @@ def _watch_parse(raw: Any, watch: Watch) -> None:
 
     def parse(*args: Any, **kwargs: Any) -> Any:
         parsed = bare(this(), *args, **kwargs)
-        if "_iterator" in getattr(parsed, "__dict__", {}):
+        if _is_stream(parsed):
             tap_stream(parsed, watch)
         return parsed
 

@@ -21,7 +21,7 @@ KEPT_BYTES = 16 * 1024 * 1024
 _SMALL_BYTES = 64 * 1024
 """A body up to this is kept without asking what it is."""
 
-_KEPT_TYPES = ("json", "event-stream", "text/")
+_KEPT_TYPES = ("json", "event-stream", "eventstream", "text/")
 
 active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None)
 """The call whose HTTP requests the running code makes."""

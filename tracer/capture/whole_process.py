@@ -16,7 +16,7 @@ from tracer.capture.kinds import is_async_client
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
 from tracer.capture.sdk import async_call, is_traced, sync_call
 
-_SDK_MODULES = ("openai._base_client",)
+_SDK_MODULES = ("openai._base_client", "anthropic._base_client")
 _CLASSES = ("SyncAPIClient", "AsyncAPIClient")
 
 _patched: dict[type[Any], tuple[Callable[..., Any], Callable[..., Any]]] = {}

@@ -27,8 +27,8 @@ def traced(target: _Target) -> _Target:
         return traced_object(target)
     raise TypeError(
         f"tracer.wrap() cannot wrap {_shown(target)}: it wraps clients of the OpenAI SDK (OpenAI, AsyncOpenAI, AzureOpenAI, "
-        "AsyncAzureOpenAI and subclasses, with any base_url), models, chains and graphs of LangChain, and any object with one of "
-        f"{', '.join(_VERBS)} or __call__. Functions are traced by the decorator tracer.trace; of a class, wrap its objects."
+        "AsyncAzureOpenAI and subclasses, with any base_url) and of Anthropic's, models, chains and graphs of LangChain, and any object "
+        f"with one of {', '.join(_VERBS)} or __call__. Functions are traced by the decorator tracer.trace; of a class, wrap its objects."
     )
 
 

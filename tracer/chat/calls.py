@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tracer.chat.coerce import messages_from
 from tracer.chat.config import Config, upcoming
-from tracer.chat.convert import to_openai
+from tracer.chat.interfaces import Interface
 from tracer.chat.merging import add_counts
 from tracer.chat.results import ChatGeneration, LLMResult, RunInfo
 from tracer.scope import Scope, Upcoming, current
@@ -34,16 +34,12 @@ class Prepared:
         return RunInfo(UUID(int=self.upcoming.run_id or 0))
 
 
-def prepare(parameters: dict[str, Any], input: Any, config: Config, stop: str | Sequence[str] | None) -> Prepared:
+def prepare(interface: Interface, parameters: dict[str, Any], input: Any, config: Config, stop: str | Sequence[str] | None) -> Prepared:
     """The call for one input. Parameters that are None are left out. Raises TypeError for what is no message."""
     arguments = {name: value for name, value in parameters.items() if value is not None}
     if stop is not None:
         arguments["stop"] = stop if isinstance(stop, str) else list(stop)
-    asks_usage = arguments.pop("stream_usage", None)
-    if asks_usage and arguments.get("stream") and "stream_options" not in arguments:
-        arguments["stream_options"] = {"include_usage": True}
-    arguments["messages"] = [to_openai(message) for message in messages_from(input)]
-    return Prepared(arguments, upcoming(config))
+    return Prepared(interface.arguments(arguments, messages_from(input)), upcoming(config))
 
 
 def result_of(prepared: list[Prepared], generations: list[list[ChatGeneration]], model: str | None) -> LLMResult:

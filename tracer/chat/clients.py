@@ -14,11 +14,15 @@ from threading import Lock
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+from tracer.chat.interfaces import OPENAI, interface_of
+
 _FIELDS = {
     "api_key": "api_key",
     "admin_api_key": "admin_api_key",
     "workload_identity": "workload_identity",
     "provider": "_provider",
+    "auth_token": "auth_token",
+    "webhook_key": "webhook_key",
     "organization": "organization",
     "project": "project",
     "webhook_secret": "webhook_secret",
@@ -36,25 +40,33 @@ _FIELDS = {
 """Argument of an SDK client → the field in which the client keeps it."""
 
 _MADE_BY_PROVIDER = ("api_key", "admin_api_key", "workload_identity", "base_url")
-_OTHER_CLASS = {"OpenAI": "AsyncOpenAI", "AsyncOpenAI": "OpenAI", "AzureOpenAI": "AsyncAzureOpenAI", "AsyncAzureOpenAI": "AzureOpenAI"}
+_PAIRS = {"openai": (("OpenAI", "AsyncOpenAI"), ("AzureOpenAI", "AsyncAzureOpenAI")), "anthropic": (("Anthropic", "AsyncAnthropic"),)}
+_OTHER_CLASS = {(package, name): other for package, pairs in _PAIRS.items() for pair in pairs for name, other in (pair, (pair[1], pair[0]))}
+"""Package and class of a client → the class for the other kind of call."""
 _OWN_HTTP_CLIENTS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 
 
 class Clients:
     """A sync and an async client, traced. Shared by all models bound from one; never copied."""
 
-    __slots__ = ("_async", "_derived", "_lock", "_sync")
+    __slots__ = ("_async", "_derived", "_lock", "_sync", "interface")
 
     def __init__(self, client: Any, async_client: Any = None) -> None:
         for given, name in ((client, "client"), (async_client, "async_client")):
-            if given is not None and _create_of(given) is None:
-                raise TypeError(f"ChatModel: {name} is a {type(given).__qualname__}, which has no `chat.completions.create`.")
+            if given is not None and interface_of(given) is None:
+                raise TypeError(
+                    f"ChatModel: {name} is a {type(given).__qualname__}, which has neither `chat.completions.create` nor `messages.create`."
+                )
+        self.interface = interface_of(client if client is not None else async_client) or OPENAI
+        """How these clients are asked; both have to be of one kind."""
         if async_client is None and is_async_client(client):
             client, async_client = None, client
         if client is not None and is_async_client(client):
             raise TypeError("ChatModel: `client` is an async client although `async_client` is given too; give the sync one first.")
         if async_client is not None and not is_async_client(async_client):
             raise TypeError(f"ChatModel: `async_client` is a {type(async_client).__qualname__}, which is not an async client.")
+        if async_client is not None and interface_of(async_client) != self.interface:
+            raise TypeError("ChatModel: `client` and `async_client` have to be of one SDK.")
         self._sync = traced(client)
         self._async = traced(async_client)
         self._lock = Lock()
@@ -110,29 +122,30 @@ def traced(client: Any) -> Any:
         return client
 
 
-def _create_of(client: Any) -> Callable[..., Any] | None:
-    create = getattr(getattr(getattr(client, "chat", None), "completions", None), "create", None)
-    return create if callable(create) else None
-
-
 def is_async_client(client: Any) -> bool:
     """Whether calls of this client are awaited: SDK clients by their class, others by their `create`."""
     names = {base.__name__ for base in type(client).__mro__}
     if names & {"SyncAPIClient", "AsyncAPIClient"}:
         return "AsyncAPIClient" in names
-    return inspect.iscoroutinefunction(_create_of(client))
+    interface = interface_of(client)
+    return interface is not None and inspect.iscoroutinefunction(interface.create(client))
 
 
 def _other_client(client: Any) -> Any:
     """An async client with the settings of a sync one, and the other way round."""
     kind = cast("type[object]", type(client))
     wanted = "sync" if is_async_client(client) else "async"
-    other_name = _OTHER_CLASS.get(kind.__name__) if kind.__module__.partition(".")[0] == "openai" else None
+    package = kind.__module__.partition(".")[0]
+    other_name = _OTHER_CLASS.get((package, kind.__name__))
     if other_name is None:
         raise TypeError(_refusal(wanted, f"one cannot be made from a {kind.__module__}.{kind.__qualname__}"))
     if client._client.__class__.__name__ not in _OWN_HTTP_CLIENTS:
         raise TypeError(_refusal(wanted, "one cannot be made from a client that has a custom HTTP client"))
-    other = getattr(import_module("openai"), other_name)
+    if getattr(client, "_middleware", None):
+        raise TypeError(_refusal(wanted, "one cannot be made from a client that has middleware"))
+    if getattr(client, "_token_cache", None) is not None:
+        raise TypeError(_refusal(wanted, "one cannot be made from a client whose credentials are renewed"))
+    other = getattr(import_module(package), other_name)
     made = other(**_settings_of(client, other, wanted))
     for name in ("_azure_endpoint", "_azure_deployment"):
         # The address is built from these when the client is made; given as base_url, they must be carried over.

@@ -50,7 +50,7 @@ class LangChainChatModel(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
         parameters = {**self.chat.parameters, **kwargs}
         values = {
-            "ls_provider": "openai",
+            "ls_provider": self.chat.provider,
             "ls_model_type": "chat",
             "ls_model_name": parameters.get("model"),
             "ls_temperature": parameters.get("temperature"),

@@ -1,6 +1,6 @@
 """`ChatModel`: a chat client with the verbs invoke, stream, batch and generate, each call traced by the client itself.
 
-Sync and async share everything before and after the call: `prepare` makes the request, `read_answer` and `read_chunk` read what
+Sync and async share everything before and after the call: `prepare` makes the request, the client's interface reads what
 comes back; a verb is only the shell between them.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracer.chat.answers import read_answer, read_chunk
 from tracer.chat.batching import run_all, run_all_async
 from tracer.chat.calls import Prepared, prepare, result_of
 from tracer.chat.clients import Clients
@@ -31,11 +30,13 @@ if TYPE_CHECKING:
 class ChatModel(Composable):
     """A chat model over a chat client; every call is recorded.
 
-    `client` is a client of the OpenAI SDK (sync or async, Azure too) or any object with `chat.completions.create`; the user's own
-    object stays as it is. For the other kind of call (async for a sync client) a client is made from its settings; where that is
-    not possible, give it as `async_client`. `model` and `parameters` are those of the chat completions API (temperature,
-    max_tokens …); `stream_usage=True` asks for token usage in streams. Parameters given to a call win over bound ones, and those
-    over the model's; None unsets one.
+    `client` is a client of the OpenAI SDK (sync or async, Azure too) or of Anthropic's, or any object with `chat.completions.create`
+    or `messages.create`; the user's own object stays as it is. For the other kind of call (async for a sync client) a client is made
+    from its settings; where that is not possible, give it as `async_client`.
+
+    `model` and `parameters` are those of the chat completions API (temperature, max_tokens …); `stream_usage=True` asks for token
+    usage in streams. Parameters given to a call win over bound ones, and those over the model's; None unsets one. At an Anthropic
+    client they may be in either spelling, and `max_tokens` is 4096 where none is given, since that API demands one.
 
     Raises TypeError if `client` is no chat client.
 
@@ -56,6 +57,11 @@ class ChatModel(Composable):
         return self._parameters.get("model")
 
     @property
+    def provider(self) -> str:
+        """Whose interface the client has: openai or anthropic."""
+        return self._clients.interface.name
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The parameters of every request, as a copy."""
         return {name: value for name, value in self._parameters.items() if value is not None}
@@ -69,9 +75,9 @@ class ChatModel(Composable):
     def invoke(self, input: Any, config: Config | None = None, *, stop: str | Sequence[str] | None = None, **parameters: Any) -> AIMessage:
         """The answer to one input: a text, messages, dicts, pairs, a prompt value.
 
-        Raises TypeError for what is no message, ValueError for an answer that is no chat completion, and whatever the client raises.
+        Raises TypeError for what is no message, ValueError for an answer that is none, and whatever the client raises.
         """
-        return read_answer(self._create(self._prepare(input, merged(self._config, config), stop, parameters)))[0].message
+        return self._read(self._create(self._prepare(input, merged(self._config, config), stop, parameters)))[0].message
 
     async def ainvoke(
         self,
@@ -82,7 +88,7 @@ class ChatModel(Composable):
         **parameters: Any,
     ) -> AIMessage:
         """`invoke` without blocking."""
-        return read_answer(await self._acreate(self._prepare(input, merged(self._config, config), stop, parameters)))[0].message
+        return self._read(await self._acreate(self._prepare(input, merged(self._config, config), stop, parameters)))[0].message
 
     def stream(
         self,
@@ -136,7 +142,7 @@ class ChatModel(Composable):
         """
         configs = for_each(self._config, config, len(inputs))
         return run_all(
-            lambda item: read_answer(self._create(self._prepare(item[0], item[1], stop, parameters)))[0].message,
+            lambda item: self._read(self._create(self._prepare(item[0], item[1], stop, parameters)))[0].message,
             list(zip(inputs, configs, strict=True)),
             max_concurrency=concurrency(configs),
             return_exceptions=return_exceptions,
@@ -154,7 +160,7 @@ class ChatModel(Composable):
         """`batch` in tasks. Cancelling it cancels every call that runs."""
 
         async def one(item: tuple[Any, Config]) -> AIMessage:
-            return read_answer(await self._acreate(self._prepare(item[0], item[1], stop, parameters)))[0].message
+            return self._read(await self._acreate(self._prepare(item[0], item[1], stop, parameters)))[0].message
 
         configs = for_each(self._config, config, len(inputs))
         items = list(zip(inputs, configs, strict=True))
@@ -166,7 +172,7 @@ class ChatModel(Composable):
         """Full results for a list of inputs: all choices, finish reasons, token usage, run ids."""
         configs = for_each(self._config, config, len(messages))
         prepared = [self._prepare(item, settings, stop, parameters) for item, settings in zip(messages, configs, strict=True)]
-        generations = run_all(lambda item: read_answer(self._create(item)), prepared, max_concurrency=concurrency(configs))
+        generations = run_all(lambda item: self._read(self._create(item)), prepared, max_concurrency=concurrency(configs))
         return result_of(prepared, generations, parameters.get("model") or self.model)
 
     async def agenerate(
@@ -175,7 +181,7 @@ class ChatModel(Composable):
         """`generate` without blocking."""
 
         async def one(item: Prepared) -> list[ChatGeneration]:
-            return read_answer(await self._acreate(item))
+            return self._read(await self._acreate(item))
 
         configs = for_each(self._config, config, len(messages))
         prepared = [self._prepare(item, settings, stop, parameters) for item, settings in zip(messages, configs, strict=True)]
@@ -241,29 +247,35 @@ class ChatModel(Composable):
     # Before, during and after a call.
 
     def _prepare(self, input: Any, config: Config, stop: str | Sequence[str] | None, parameters: dict[str, Any]) -> Prepared:
-        return prepare({**self._parameters, **parameters}, input, config, stop)
+        return prepare(self._clients.interface, {**self._parameters, **parameters}, input, config, stop)
+
+    def _read(self, answer: Any) -> list[ChatGeneration]:
+        return self._clients.interface.answer(answer)
 
     def _create(self, prepared: Prepared) -> Any:
-        create = self._clients.sync().chat.completions.create
+        interface = self._clients.interface
+        create = interface.create(self._clients.sync())
         earlier = enter(prepared.scope())
         try:
-            return create(**prepared.arguments)
+            return create(**interface.fitted(create, prepared.arguments))
         finally:
             leave(earlier)
 
     async def _acreate(self, prepared: Prepared) -> Any:
-        create = (await self._clients.for_async()).chat.completions.create
+        interface = self._clients.interface
+        create = interface.create(await self._clients.for_async())
         earlier = enter(prepared.scope())
         try:
-            return await create(**prepared.arguments)
+            return await create(**interface.fitted(create, prepared.arguments))
         finally:
             leave(earlier)
 
     def _pieces(self, prepared: Prepared) -> Generator[AIMessageChunk, None, None]:
         stream = self._create(prepared)
+        read = self._clients.interface.chunks()
         try:
             for chunk in stream:
-                message = read_chunk(chunk)
+                message = read(chunk)
                 if message is not None:
                     yield message
         finally:
@@ -273,9 +285,10 @@ class ChatModel(Composable):
 
     async def _apieces(self, prepared: Prepared) -> AsyncGenerator[AIMessageChunk, None]:
         stream = await self._acreate(prepared)
+        read = self._clients.interface.chunks()
         try:
             async for chunk in stream:
-                message = read_chunk(chunk)
+                message = read(chunk)
                 if message is not None:
                     yield message
         finally:

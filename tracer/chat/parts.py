@@ -41,8 +41,24 @@ def _request_part(part: str | Part) -> Part:
     return (write(part) if write is not None else None) or part
 
 
+def image_url(part: Part) -> str | None:
+    """The address of an image, of a data URL too, in the shape of OpenAI, LangChain or Anthropic."""
+    given: Any = part.get("image_url")
+    if given is not None:
+        return given.get("url") if isinstance(given, dict) else given  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return part.get("url") or _anthropic_url(part.get("source")) or _data_url(part, "image/png")
+
+
+def file_source(part: Part) -> tuple[str | None, str | None]:
+    """The id of an uploaded file, or the address of its content, in the shape of OpenAI or LangChain."""
+    given: Any = part.get("file")
+    inner: Part = given if isinstance(given, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+    file_id = inner.get("file_id") or part.get("file_id") or (part.get("id") if part.get("source_type") == "id" else None)
+    return file_id, inner.get("file_data") or part.get("url") or _data_url(part, "application/pdf")
+
+
 def _image(part: Part) -> Part | None:
-    url = part.get("url") or _anthropic_url(part.get("source")) or _data_url(part, "image/png")
+    url = image_url(part)
     return {"type": "image_url", "image_url": {"url": url}} if url else None
 
 

@@ -12,6 +12,7 @@ from tracer.export.span import AttributeValue
 from tracer.export.texts import well_formed
 from tracer.export.values import attribute_value
 from tracer.reading.generation import Cost, Generation, Usage
+from tracer.reading.providers import provider_of_call
 from tracer.reading.record import Clocks, Record
 from tracer.settings import Settings
 
@@ -114,6 +115,7 @@ def _generation(call: Call, generation: Generation) -> dict[str, object]:
     }
     for name, value in generation.parameters.items():
         values.setdefault(names.REQUEST_PREFIX + name, _parameter(name, value))
+    values.update(generation.vendor_attributes)
     if generation.usage is not None:
         values.update(_usage(generation.usage))
     if generation.cost is not None:
@@ -170,7 +172,7 @@ def _request(call: Call) -> dict[str, object]:
     operation = names.OPERATION_OF_READER.get(call.operation)
     values: dict[str, object] = {
         names.OPERATION_NAME: operation,
-        names.PROVIDER_NAME: "azure.ai.openai" if call.azure else call.library or "openai",
+        names.PROVIDER_NAME: provider_of_call(call),
         names.REQUEST_MODEL: call.model,
     }
     if operation:

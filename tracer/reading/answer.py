@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracer.reading import anthropic
 from tracer.reading.errors import read_error
 from tracer.reading.generation import Generation, Message
 from tracer.reading.items import is_client_call, output_parts
@@ -12,8 +13,8 @@ from tracer.reading.parts import text_part
 from tracer.reading.usage import read_usage
 from tracer.reading.values import Json, as_list, as_object, as_text, guarded, kind, list_at, note, read_each, text_at
 
-FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call"}
-"""OpenAI's words where the conventions have their own."""
+FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", **anthropic.FINISH_REASONS}
+"""Words of providers where the conventions have their own."""
 
 _INCOMPLETE_REASONS = {"max_output_tokens": "length", "max_tokens": "length"}
 
@@ -161,6 +162,12 @@ _READERS: dict[str, tuple[tuple[str, AnswerReader], ...]] = {
         ("usage", _read_usage),
         ("error", _read_error),
         ("output", _read_response),
+    ),
+    "messages": (
+        ("id and model of the answer", anthropic.read_head),
+        ("usage", anthropic.read_message_usage),
+        ("error", _read_error),
+        ("content", anthropic.read_message_answer),
     ),
     "embeddings": (
         ("id and model of the answer", _read_head),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.reading.generation import Generation
 from tracer.reading.values import Json, as_list, as_object, as_text, as_whole
 
-_ANSWER_KEYS = ("choices", "output", "data")
+_ANSWER_KEYS = ("choices", "output", "data", "content")
 
 
 def is_error_body(body: Json) -> bool:

@@ -44,10 +44,24 @@ class Usage:
     output_text: int | None = None
     input_image: int | None = None
     output_image: int | None = None
+    cache_write_hour: int | None = None
+    """Of the tokens written to the cache those that stay for an hour; they cost more."""
+    web_searches: int | None = None
+    """Searches that the provider made and charges for."""
+    others: list[OtherUsage] | None = None
+    """What further models used that the provider asked on the way (Anthropic's advisor); not part of the counts above."""
     cost: float | None = None
     """The cost in US dollars that the provider itself reported."""
     raw: dict[str, object] | None = None
     """The usage object as it came, for price tables that know more kinds of tokens."""
+
+
+@dataclass(slots=True)
+class OtherUsage:
+    """What another model than the one asked for used."""
+
+    model: str
+    usage: Usage
 
 
 @dataclass(slots=True)
@@ -94,6 +108,8 @@ class Generation:
     response_service_tier: str | None = None
     system_fingerprint: str | None = None
     embedding_dimensions: int | None = None
+    vendor_attributes: dict[str, object] = field(default_factory=dict[str, object])
+    """What the conventions have no name for, under the whole names of the provider's own (`anthropic.thinking.budget_tokens`)."""
     usage: Usage | None = None
     cost: Cost | None = None
     error_code: str | None = None

@@ -9,7 +9,7 @@ from tracer.reading.answer import read_answer
 from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
 from tracer.reading.pieces import merge_pieces
-from tracer.reading.providers import OPENAI, provider_of
+from tracer.reading.providers import OPENAI, provider_of_call
 from tracer.reading.request import read_request
 from tracer.reading.values import Json, as_object
 
@@ -91,9 +91,9 @@ def _provider(call: Call, settings: Json) -> str:
     named = settings.get("ls_provider")
     if isinstance(named, str) and named:
         if named == OPENAI and call.inner is not None:
-            return provider_of(call.inner.server_host, azure=call.inner.azure)
+            return provider_of_call(call.inner)
         return _PROVIDERS.get(named, named)
-    return provider_of(call.inner.server_host, azure=call.inner.azure) if call.inner is not None else "unknown"
+    return provider_of_call(call.inner) if call.inner is not None else "unknown"
 
 
 def _request(told: Json, settings: Json) -> Json:
@@ -129,6 +129,9 @@ def _message(told: Json) -> Json:
     calls = [_tool_call(_object(item)) for item in _list(told.get("tool_calls"))]
     if calls:
         message["tool_calls"] = calls
+        # Anthropic's models have their calls among the content too.
+        if isinstance(message["content"], list):
+            message["content"] = [part for part in _list(told.get("content")) if _object(part).get("type") != "tool_use"]
     return message
 
 

@@ -9,13 +9,15 @@ REASONING = "reasoning"
 TOOL_CALL = "tool_call"
 USAGE = "usage"
 OTHER = "other"
+NO_CHUNK = ""
+"""What is no chunk to the caller: the SDKs keep it to themselves."""
 
 
 class Merger(Protocol):
     """Takes the events of one stream in order and makes of them what the unstreamed endpoint would have answered."""
 
     def add(self, event: dict[str, Any]) -> str:
-        """Take one event and say what it brought: `text`, `reasoning`, `tool_call`, `usage` or `other`."""
+        """Take one event and say what it brought: `text`, `reasoning`, `tool_call`, `usage`, `other`, or nothing where it is no chunk."""
         ...
 
     def answer(self) -> dict[str, Any] | None:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracer.reading.anthropic_parts import (
+    compaction_part,
+    container_file_part,
+    is_server_result,
+    redacted_thinking_part,
+    server_call_part,
+    server_result_part,
+    source_part,
+    thinking_part,
+    without_opaque,
+)
 from tracer.reading.generation import Part
 from tracer.reading.json_text import parse_container
 from tracer.reading.media import audio_part, file_part, generated_audio, image_part, linked_part
@@ -92,7 +103,7 @@ def part_of(item: object) -> Part:
     type_ = as_text(fields.get("type"))
     if type_ is None:
         type_ = next((name for name in ("text", "image_url", "refusal") if name in fields), "unknown")
-    reader = _READERS.get(type_)
+    reader = _READERS.get(type_) or (server_result_part if is_server_result(type_) else None)
     part = reader(fields) if reader is not None else None
     return part if part is not None else generic_part(type_, fields)
 
@@ -106,7 +117,7 @@ def _text(item: Json) -> Part | None:
         for key, value in item.items():
             # Annotations and cache marks say something; empty lists and the bulky log probabilities do not.
             if key not in _TEXT_OWN_KEYS and value is not None and value != []:
-                part[key] = value
+                part[key] = without_opaque(value) if key == "citations" else value
     return part
 
 
@@ -115,12 +126,27 @@ def _refusal(item: Json) -> Part | None:
     return text_part(refusal) if isinstance(refusal, str) else None
 
 
+def _image(item: Json) -> Part | None:
+    return source_part(item, "image") or image_part(item)
+
+
+def _tool_use(item: Json) -> Part:
+    return tool_call_part(item.get("id"), item.get("name"), item.get("input"))
+
+
+def _tool_result(item: Json) -> Part:
+    part = tool_response_part(item.get("tool_use_id"), item.get("content"), [])
+    if item.get("is_error"):
+        part["is_error"] = True
+    return part
+
+
 def _thinking(item: Json) -> Part | None:
     for name in ("thinking", "text", "content"):
         texts = joined_texts(item.get(name))
         if texts is not None:
             return reasoning_part(texts)
-    return None
+    return thinking_part(item)
 
 
 def joined_texts(value: object) -> str | None:
@@ -153,11 +179,19 @@ _READERS: dict[str, Callable[[Json], Part | None]] = {
     "reasoning": _thinking,
     "image_url": image_part,
     "input_image": image_part,
-    "image": image_part,
+    "image": _image,
     "input_audio": audio_part,
     "output_audio": _generated_audio,
     "file": file_part,
     "input_file": file_part,
     "video_url": lambda item: linked_part(item, "video_url", "video"),
     "audio_url": lambda item: linked_part(item, "audio_url", "audio"),
+    "document": lambda item: source_part(item, "document"),
+    "tool_use": _tool_use,
+    "tool_result": _tool_result,
+    "server_tool_use": server_call_part,
+    "mcp_tool_use": server_call_part,
+    "redacted_thinking": redacted_thinking_part,
+    "container_upload": container_file_part,
+    "compaction": compaction_part,
 }

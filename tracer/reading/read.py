@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.call import CANCELLED, COMPLETED, FAILED, UNFINISHED, Attempt, Call, pieces_taken
 from tracer.reading.answer import read_answer
+from tracer.reading.aws_events import is_aws_stream, to_server_sent
 from tracer.reading.clocks import read_clocks
 from tracer.reading.compression import decompress
 from tracer.reading.errors import is_error_body, read_error
@@ -12,7 +13,7 @@ from tracer.reading.json_text import parse
 from tracer.reading.langchain import OBJECT, read_langchain, take_from_client
 from tracer.reading.langchain import OPERATION as LANGCHAIN
 from tracer.reading.outcome import final_outcome
-from tracer.reading.providers import OPENAI, provider_of
+from tracer.reading.providers import OPENAI, provider_by_mark, provider_of_call
 from tracer.reading.record import Clocks, Record
 from tracer.reading.request import read_request
 from tracer.reading.sse import looks_like_events
@@ -24,6 +25,7 @@ from tracer.reading.values import Json, as_object, guarded, kind, note
 _OPERATIONS: dict[str, tuple[str, str | None]] = {
     "chat": ("chat", "chat_completions"),
     "responses": ("chat", "responses"),
+    "messages": ("chat", None),
     "completions": ("text_completion", None),
     "embeddings": ("embeddings", None),
     LANGCHAIN: ("chat", None),
@@ -50,9 +52,11 @@ def read_call(call: Call) -> Record:
             inner = read_call(call.inner).generation if call.inner is not None else None
             guarded(problems, "client call", take_from_client, call, generation, inner)
         else:
-            generation.provider = guarded(problems, "provider", provider_of, call.server_host, azure=call.azure) or OPENAI
+            generation.provider = guarded(problems, "provider", provider_of_call, call) or OPENAI
             guarded(problems, "request", _read_request, call, generation)
             guarded(problems, "answer", _read_answer, call, generation)
+            if not call.provider:
+                generation.provider = provider_by_mark(generation.provider, generation.system_fingerprint)
     outcome = guarded(problems, "outcome", final_outcome, call, generation) or call.ending or UNFINISHED
     if generation is not None:
         guarded(problems, "finish reasons", _mark_broken_choices, generation, outcome)
@@ -82,6 +86,8 @@ def _read_answer(call: Call, generation: Generation) -> None:
     if not attempt.complete:
         note(generation.problems, "the answer is larger than what is kept")
     data = _body(attempt, generation)
+    if is_aws_stream(attempt.content_type):
+        data = to_server_sent(data, generation.problems)
     answer = _read_events(call, data, generation) if _is_stream(attempt, data) else _read_json(attempt, data, generation)
     if answer is None:
         return

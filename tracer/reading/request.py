@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracer.reading import anthropic
 from tracer.reading.generation import Generation
 from tracer.reading.items import read_input
 from tracer.reading.messages import prompt_messages, read_messages
@@ -32,7 +33,7 @@ RequestReader = Callable[[Json, Generation], None]
 
 
 def read_request(request: Json, operation: str, generation: Generation) -> None:
-    """Fill the asked side of a generation. `operation` is that of the call: chat, completions, responses or embeddings."""
+    """Fill the asked side of a generation. `operation` is that of the call: chat, completions, responses, messages or embeddings."""
     read_each(_READERS[operation], request, generation, generation.problems)
 
 
@@ -199,6 +200,19 @@ _READERS: dict[str, tuple[tuple[str, RequestReader], ...]] = {
         ("conversation", _read_conversation),
         ("prompt", _read_prompt_template),
         ("input", _read_input),
+    ),
+    "messages": (
+        ("model", _read_model),
+        ("sampling parameters", _read_numbers),
+        ("stream", _read_stream),
+        ("max_tokens", _read_most_tokens("max_tokens")),
+        ("stop_sequences", anthropic.read_stop_sequences),
+        ("service_tier", anthropic.read_service_tier),
+        ("thinking", anthropic.read_thinking),
+        ("output format", anthropic.read_output_type),
+        ("tools", anthropic.read_tools),
+        ("system", anthropic.read_system),
+        ("messages", anthropic.read_input_messages),
     ),
     "embeddings": (("model", _read_model), ("embedding parameters", _read_embedding)),
 }

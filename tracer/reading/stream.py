@@ -9,6 +9,7 @@ from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
 from tracer.reading.merge import OTHER, Merger
 from tracer.reading.merge_choices import ChoicesMerger
+from tracer.reading.merge_messages import MessagesMerger
 from tracer.reading.merge_responses import ResponseMerger
 from tracer.reading.sse import DONE, event_data
 from tracer.reading.values import Json, guarded, note
@@ -44,7 +45,9 @@ def read_stream(data: bytes, operation: str, most_chunks: int | None, generation
             guarded(generation.problems, "an event of the stream", add, event)
             continue
         try:
-            kinds.append(add(event))
+            brought = add(event)
+            if brought:
+                kinds.append(brought)
         except Exception as fault:
             note(generation.problems, f"an event of the stream: {type(fault).__name__} while reading")
             kinds.append(OTHER)
@@ -71,4 +74,6 @@ def _has_error(generation: Generation) -> bool:
 def _merger(operation: str, generation: Generation) -> Merger:
     if operation == "responses":
         return ResponseMerger(generation.problems)
+    if operation == "messages":
+        return MessagesMerger(generation.problems)
     return ChoicesMerger("text_completion" if operation == "completions" else "chat.completion", generation.problems)

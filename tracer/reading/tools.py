@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from tracer.reading.values import Json, Problems, as_list, as_object, as_text, kind, note
+from collections.abc import Iterator
+
+from tracer.reading.anthropic_parts import tool_type
+from tracer.reading.values import Json, Problems, as_list, as_object, as_text, kind, list_at, note
 
 _KEPT = ("description", "parameters", "strict", "format", "search_context_size", "vector_store_ids")
 """By allow-list: definitions of MCP tools carry keys and headers, those of web search the user's place."""
 
-_SECRET = ("headers", "authorization")
+_SECRET = ("headers", "authorization", "authorization_token")
+_WITH_SECRETS = ("tools", "mcp_servers")
 
 
 def tool_definitions(request: Json, problems: Problems) -> list[Json]:
@@ -33,6 +37,29 @@ def tool_definitions(request: Json, problems: Problems) -> list[Json]:
     return definitions
 
 
+def anthropic_tool_definitions(request: Json, problems: Problems) -> list[Json]:
+    """`tools` of Anthropic's Messages API in the same shape.
+
+    >>> anthropic_tool_definitions({"tools": [{"name": "f", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]}, [])
+    [{'type': 'function', 'name': 'f', 'parameters': {}}, {'type': 'bash', 'name': 'bash'}]
+    """
+    definitions: list[Json] = []
+    for tool in list_at(request, "tools", problems) or ():
+        fields = as_object(tool)
+        if fields is None:
+            note(problems, f"a tool is {kind(tool)}")
+            continue
+        type_ = tool_type(as_text(fields.get("type")))
+        name = as_text(fields.get("name")) or as_text(fields.get("mcp_server_name")) or type_
+        definition: Json = {"type": type_, "name": name}
+        if as_text(fields.get("description")) is not None:
+            definition["description"] = fields["description"]
+        if fields.get("input_schema") is not None:
+            definition["parameters"] = fields["input_schema"]
+        definitions.append(definition)
+    return definitions
+
+
 def _definition(tool: Json) -> Json:
     type_ = as_text(tool.get("type")) or "function"
     nested = as_object(tool.get(type_))
@@ -47,12 +74,16 @@ def _definition(tool: Json) -> Json:
 
 
 def without_secrets(request: Json) -> Json:
-    """The request without the keys and headers that definitions of MCP tools carry; the same object where there are none."""
-    tools = as_list(request.get("tools"))
-    if not tools or not any(_has_secret(tool) for tool in tools):
-        return request
-    cleaned = [_without_secret(tool) if _has_secret(tool) else tool for tool in tools]
-    return {**request, "tools": cleaned}
+    """The request without the keys and headers that definitions of tools and MCP servers carry; the same object where there are none."""
+    cleaned = {name: [_without_secret(item) if _has_secret(item) else item for item in items] for name, items in _holders(request)}
+    return {**request, **cleaned} if cleaned else request
+
+
+def _holders(request: Json) -> Iterator[tuple[str, list[object]]]:
+    for name in _WITH_SECRETS:
+        items = as_list(request.get(name))
+        if items and any(_has_secret(item) for item in items):
+            yield name, items
 
 
 def _has_secret(tool: object) -> bool:

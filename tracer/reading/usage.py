@@ -7,8 +7,14 @@ from dataclasses import fields as fields_of
 from tracer.reading.generation import Usage
 from tracer.reading.values import Json, Problems, as_number, as_object, kind, note, object_at, whole_at
 
-_NOT_COUNTS = ("cost", "raw")
+_NOT_COUNTS = ("cost", "raw", "others")
 _COUNTS = tuple(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS)
+
+
+_CACHE_READ = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
+"""Beside the totals: DeepSeek, Moonshot and Together, Mistral, LiteLLM."""
+_CACHE_WRITE = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+"""Among the details: OpenRouter, LiteLLM, Alibaba."""
 
 
 def read_usage(answer: Json, problems: Problems) -> Usage | None:
@@ -32,6 +38,7 @@ def read_usage(answer: Json, problems: Problems) -> Usage | None:
     _read_totals(source, usage, problems)
     _read_input_details(source, usage, problems)
     _read_output_details(source, usage, problems)
+    _put_reasoning_into_output(usage)
     usage.cost = _cost(source, problems)
     if usage.cost is None and all(getattr(usage, name) is None for name in _COUNTS):
         return None
@@ -48,8 +55,10 @@ def _read_input_details(source: Json, usage: Usage, problems: Problems) -> None:
     details = _details(source, ("prompt_tokens_details", "input_tokens_details"), problems)
     usage.cache_read = _count(details, ("cached_tokens",), problems)
     if usage.cache_read is None:
-        usage.cache_read = _count(source, ("prompt_cache_hit_tokens", "cached_tokens"), problems)
-    usage.cache_write = _count(details, ("cache_write_tokens", "cache_creation_tokens"), problems)
+        usage.cache_read = _count(source, _CACHE_READ, problems)
+    usage.cache_write = _count(details, _CACHE_WRITE, problems)
+    if usage.cache_write is None:
+        usage.cache_write = _count(source, ("cache_creation_input_tokens",), problems)
     usage.input_audio = _count(details, ("audio_tokens",), problems)
     usage.input_text = _count(details, ("text_tokens",), problems)
     usage.input_image = _count(details, ("image_tokens",), problems)
@@ -63,6 +72,14 @@ def _read_output_details(source: Json, usage: Usage, problems: Problems) -> None
     usage.output_audio = _count(details, ("audio_tokens",), problems)
     usage.output_text = _count(details, ("text_tokens",), problems)
     usage.output_image = _count(details, ("image_tokens",), problems)
+
+
+def _put_reasoning_into_output(usage: Usage) -> None:
+    """xAI (and some gateways for Gemini) count reasoning beside the output, not within; their own total says so."""
+    if not usage.reasoning or usage.input is None or usage.output is None:
+        return
+    if usage.total == usage.input + usage.output + usage.reasoning:
+        usage.output += usage.reasoning
 
 
 def _details(source: Json, names: tuple[str, ...], problems: Problems) -> Json:

@@ -35,6 +35,8 @@ class Behaviour:
     """1: lines of a stream end with CR LF."""
     comments: int = 0
     """1: a comment line goes before each event, as some servers send to keep a connection alive."""
+    overload: int = -1
+    """An `overloaded_error` event takes the place of this event of a stream and ends it, as Anthropic does it."""
     no_done: int = 0
     """1: the stream ends without `[DONE]`."""
     gzip: int = 0

@@ -9,7 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "recordings" / "openai"
+FOLDER = Path(__file__).parent / "recordings"
+OPENAI = "openai"
+ANTHROPIC = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Recording:
 
     id: str
     api: str
-    """chat, completions, embeddings or responses."""
+    """chat, completions, embeddings or responses; messages for Anthropic's."""
     provider: str
     features: tuple[str, ...]
     licence: str
@@ -41,18 +43,23 @@ class Recording:
         return self.request.get("stream") is True
 
     @property
+    def anthropic(self) -> bool:
+        """It was recorded from Anthropic's interface, so that its SDK has to be used."""
+        return self.api == "messages"
+
+    @property
     def azure(self) -> bool:
         """The path names an Azure deployment, so that the SDK's Azure client has to be used."""
         return "/openai/deployments/" in self.path
 
 
-def load() -> list[Recording]:
-    """All recordings, ordered by file and line.
+def load(family: str = OPENAI) -> list[Recording]:
+    """All recordings of a family of interfaces, `openai` or `anthropic`, ordered by file and line.
 
-    >>> len(load())
-    45
+    >>> len(load()), len(load("anthropic"))
+    (45, 16)
     """
-    return list(_all().values())
+    return list(_family(family).values())
 
 
 def by_id(record_id: str) -> Recording:
@@ -61,13 +68,13 @@ def by_id(record_id: str) -> Recording:
     >>> by_id("otel.genai.embeddings_model_not_found").status
     404
     """
-    return _all()[record_id]
+    return _family(OPENAI).get(record_id) or _family(ANTHROPIC)[record_id]
 
 
-@lru_cache(maxsize=1)
-def _all() -> dict[str, Recording]:
+@lru_cache(maxsize=2)
+def _family(family: str) -> dict[str, Recording]:
     recordings: dict[str, Recording] = {}
-    for file in sorted(FOLDER.glob("*.jsonl")):
+    for file in sorted((FOLDER / family).glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
             for line in lines:
                 recording = _read(json.loads(line))

@@ -1,4 +1,4 @@
-"""How the OpenAI SDK is pointed at a recording: arguments of the client and of the call, without importing the SDK."""
+"""How an SDK is pointed at a recording: arguments of the client and of the call, without importing the SDK."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from tracer.replay.server import ReplayServer
 
 
 def client_arguments(server: ReplayServer, recording: Recording, behaviour: Behaviour | None = None) -> dict[str, Any]:
-    """Keyword arguments for `OpenAI` or `AsyncOpenAI`, or the Azure clients where `recording.azure` is true.
+    """Keyword arguments for `OpenAI` or `AsyncOpenAI`, the Azure clients where `recording.azure` is true, or Anthropic's.
 
     Retries are off; add `max_retries` where they are wanted.
     """
     common: dict[str, Any] = {"api_key": "none", "max_retries": 0}
+    if recording.anthropic:
+        # This SDK has the version in its paths.
+        return {**common, "base_url": server.root(recording.id, behaviour)}
     if not recording.azure:
         return {**common, "base_url": server.base_url(recording.id, behaviour)}
     deployment = recording.path.split("/openai/deployments/")[1].split("/")[0]

@@ -22,6 +22,7 @@ from tracer.replay import sse
 from tracer.replay.behaviour import Behaviour, parse
 from tracer.replay.recordings import Recording, by_id
 
+_ANTHROPIC_ERRORS = {403: "permission_error", 409: "conflict_error", 429: "rate_limit_error", 529: "overloaded_error"}
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif owner.fails(segment, behaviour):
             self._note(record_id, body, behaviour.status)
-            self._fail(behaviour)
+            self._fail(behaviour, recording)
         else:
             self._replay(recording, behaviour, body)
 
@@ -181,10 +182,20 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.owner.note(Received(record_id, self.command, self.path, headers, body, status))
 
-    def _fail(self, behaviour: Behaviour) -> None:
+    def _fail(self, behaviour: Behaviour, recording: Recording) -> None:
+        if recording.anthropic:
+            self._fail_as_anthropic(behaviour)
+            return
         code = "rate_limit_exceeded" if behaviour.status == 429 else "server_error"
         headers = {"retry-after": "0", "retry-after-ms": str(behaviour.retry_ms), "x-request-id": "req_replay_failure"}
         self._send_error(behaviour.status, "The replay server was asked to fail this request.", code, headers)
+
+    def _fail_as_anthropic(self, behaviour: Behaviour) -> None:
+        type_ = _ANTHROPIC_ERRORS.get(behaviour.status, "api_error")
+        error = {"type": type_, "message": "The replay server was asked to fail this request."}
+        headers = {"retry-after-ms": str(behaviour.retry_ms), "request-id": "req_replay_failure"}
+        content = json.dumps({"type": "error", "error": error, "request_id": "req_replay_failure"}).encode()
+        self._send_plain(behaviour.status, {"content-type": "application/json", **headers}, content, Behaviour())
 
     def _send_error(self, status: int, message: str, code: str, headers: dict[str, str], param: str | None = None) -> None:
         content = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}).encode()

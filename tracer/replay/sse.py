@@ -10,6 +10,8 @@ from tracer.replay.behaviour import Behaviour
 
 _EVENT = re.compile(rb".+?(?:\r?\n\r?\n|\Z)", re.DOTALL)
 _DONE = b"data: [DONE]\n\n"
+OVERLOADED = b'event: error\ndata: {"type":"error","error":{"details":null,"type":"overloaded_error","message":"Overloaded"}}\n\n'
+"""What Anthropic sends in the middle of a stream when it has to give up."""
 
 
 def split(body: bytes) -> list[bytes]:
@@ -25,6 +27,8 @@ def shaped(events: list[bytes], behaviour: Behaviour, request: dict[str, Any], a
     """The pieces to send: usage, end mark, comments, line ends and piece size as `behaviour` says."""
     if behaviour.honour_usage and api in ("chat", "completions"):
         events = _with_usage(events) if wants_usage(request) else _without_usage(events)
+    if behaviour.overload >= 0:
+        events = [*events[: behaviour.overload], OVERLOADED]
     if behaviour.no_done:
         events = [event for event in events if event.strip() != b"data: [DONE]"]
     if behaviour.comments:

@@ -315,7 +315,7 @@ def test_what_cannot_be_carried_over_is_said_when_it_is_needed() -> None:
 
 
 def test_clients_that_are_none() -> None:
-    with pytest.raises(TypeError, match=r"client is a int, which has no `chat\.completions\.create`"):
+    with pytest.raises(TypeError, match=r"client is a int, which has neither `chat\.completions\.create` nor `messages\.create`"):
         ChatModel(5)
     with pytest.raises(TypeError, match="not an async client"):
         ChatModel(openai.OpenAI(api_key="k"), async_client=openai.OpenAI(api_key="k"))

@@ -328,7 +328,7 @@ def test_items_of_responses() -> None:
         ("generativelanguage.googleapis.com", "gcp.gemini"),
         ("bedrock-runtime.eu-west-1.amazonaws.com", "aws.bedrock"),
         ("mine.openai.azure.com", "azure.ai.openai"),
-        ("mine.services.ai.azure.com", "azure.ai.openai"),
+        ("mine.services.ai.azure.com", "azure.ai.inference"),
         ("api.cohere.com", "cohere"),
         ("api.groq.com.evil.example", "openai"),
         ("notopenrouter.ai", "openai"),
