@@ -50,22 +50,26 @@ def _is_pydantic(kind: type) -> bool:
 
 
 _SIMPLE = frozenset({str, int, float, bool})
+_TEXTS_AND_NUMBERS = (str, int, float)
 
 
 def plain(value: Any) -> Any:
     """Objects of an SDK as dicts and lists, without the fields that the provider did not send."""
-    if value is None or isinstance(value, str | int | float | bool):
+    kind = cast("type[object]", type(value))
+    if value is None or kind in _SIMPLE:
         return value
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in cast("JsonObject", value).items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("list[Any]", value)]
-    if _is_pydantic(cast("type[object]", type(value))):
+    if not isinstance(value, dict) and _is_pydantic(kind):
         sent: set[str] = value.__pydantic_fields_set__
         kept = {
             name: item if item is None or type(item) in _SIMPLE else plain(item) for name, item in value.__dict__.items() if name in sent
         }
         return {**kept, **plain(value.__pydantic_extra__)} if value.__pydantic_extra__ else kept
+    if isinstance(value, _TEXTS_AND_NUMBERS):
+        return value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in cast("JsonObject", value).items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in cast("list[Any]", value)]
     return plain(vars(value)) if hasattr(value, "__dict__") else value
 
 

@@ -14,6 +14,7 @@ from tracer.chat.config import Config, upcoming
 from tracer.chat.interfaces import Interface
 from tracer.chat.merging import add_counts
 from tracer.chat.results import ChatGeneration, LLMResult, RunInfo
+from tracer.runtime import recording
 from tracer.scope import Scope, Upcoming, current
 
 
@@ -22,11 +23,20 @@ class Prepared:
     """One call, ready to be made: the arguments of `create`, and what its record is to be called."""
 
     arguments: dict[str, Any]
-    upcoming: Upcoming
+    config: Config
+    _upcoming: Upcoming | None = None
 
-    def scope(self) -> Scope:
-        """The scope of the running code, in which the next call of a client takes what is said here."""
-        return replace(current(), upcoming=self.upcoming)
+    @property
+    def upcoming(self) -> Upcoming:
+        """What the record is to be called; made when it is first asked for, since nobody asks while nothing is recorded."""
+        if self._upcoming is None:
+            self._upcoming = upcoming(self.config)
+        return self._upcoming
+
+    def scope(self) -> Scope | None:
+        """The scope in which the next call of a client takes what is said here; None where nothing is recorded."""
+        scope = current()
+        return replace(scope, upcoming=self.upcoming) if recording(scope) else None
 
     @property
     def run(self) -> RunInfo:
@@ -39,7 +49,7 @@ def prepare(interface: Interface, parameters: dict[str, Any], input: Any, config
     arguments = {name: value for name, value in parameters.items() if value is not None}
     if stop is not None:
         arguments["stop"] = stop if isinstance(stop, str) else list(stop)
-    return Prepared(interface.arguments(arguments, messages_from(input)), upcoming(config))
+    return Prepared(interface.arguments(arguments, messages_from(input)), config)
 
 
 def result_of(prepared: list[Prepared], generations: list[list[ChatGeneration]], model: str | None) -> LLMResult:

@@ -18,6 +18,9 @@ _CHUNK_TYPES = {
     for name, kind in (("Human", "human"), ("System", "system"), ("Function", "function"), ("Tool", "tool"), ("Chat", "chat"))
 }
 _ROLE_OF_TYPE = {"human": "user", "ai": "assistant"}
+# As tuples: a union would be made anew at each look.
+_PAIRS = (tuple, list)
+_CONTENTS = (str, list)
 _ACCEPTED = "a message, a (role, content) pair, a dict with role and content, or a text"
 
 
@@ -33,6 +36,8 @@ def messages_from(value: Any) -> list[BaseMessage]:
     """
     if isinstance(value, str):
         return [HumanMessage(value)]
+    if type(value) is list:  # By far the most common, and quickly told.
+        return [_message(item, position) for position, item in enumerate(cast("list[Any]", value))]
     to_messages = getattr(value, "to_messages", None)
     if callable(to_messages):
         return messages_from(to_messages())
@@ -48,12 +53,12 @@ def _message(item: Any, position: int) -> BaseMessage:
         return item
     if isinstance(item, str):
         return HumanMessage(item)
-    if isinstance(item, Mapping):
-        return _from_mapping(dict(cast("Mapping[str, Any]", item)), position)
-    if isinstance(item, tuple | list):
+    if isinstance(item, _PAIRS):
         pair = cast("list[Any]", item)
-        if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str | list):
+        if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], _CONTENTS):
             return from_openai({"role": pair[0], "content": pair[1]})
+    elif isinstance(item, Mapping):
+        return _from_mapping(dict(cast("Mapping[str, Any]", item)), position)
     elif _is_foreign_message(item):
         return _from_foreign(item, position)
     raise TypeError(f"The message at position {position} is {_kind(item)}; accepted is {_ACCEPTED}.")

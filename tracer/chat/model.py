@@ -255,18 +255,26 @@ class ChatModel(Composable):
     def _create(self, prepared: Prepared) -> Any:
         interface = self._clients.interface
         create = interface.create(self._clients.sync())
-        earlier = enter(prepared.scope())
+        arguments = interface.fitted(create, prepared.arguments)
+        scope = prepared.scope()
+        if scope is None:
+            return create(**arguments)
+        earlier = enter(scope)
         try:
-            return create(**interface.fitted(create, prepared.arguments))
+            return create(**arguments)
         finally:
             leave(earlier)
 
     async def _acreate(self, prepared: Prepared) -> Any:
         interface = self._clients.interface
         create = interface.create(await self._clients.for_async())
-        earlier = enter(prepared.scope())
+        arguments = interface.fitted(create, prepared.arguments)
+        scope = prepared.scope()
+        if scope is None:
+            return await create(**arguments)
+        earlier = enter(scope)
         try:
-            return await create(**interface.fitted(create, prepared.arguments))
+            return await create(**arguments)
         finally:
             leave(earlier)
 
