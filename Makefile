@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests test-backends bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends bench format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -34,7 +34,12 @@ types: $(VENV)/dev.stamp
 tests: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest --ignore=tests/backends
 
-test-backends: $(VENV)/dev.stamp
+# The real collector, Jaeger, Tempo and Prometheus, built once into a cache folder outside of the checkout; says what it could not build.
+MINUTES ?= 60
+backends: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.backends.build --minutes $(MINUTES)
+
+test-backends: backends
 	$(BIN)/python -m pytest tests/backends
 
 bench: $(VENV)/dev.stamp

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -131,13 +132,19 @@ def _run(command: Sequence[str], folder: Path, deadline: float) -> str:
     left = deadline - time.monotonic()
     if left <= 0:
         raise BuildError("the time given was over before it was built (--minutes)")
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=left, check=False)
+        out, error = process.communicate(timeout=left)
     except subprocess.TimeoutExpired:
+        # Its compilers too: they would keep the machine busy.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         raise BuildError("the time given was over while it was built (--minutes)") from None
-    if ended.returncode:
-        raise BuildError(f"`{' '.join(command[:3])}` ended with {ended.returncode}: {ended.stderr.strip()[-800:]}")
-    return ended.stdout
+    if process.returncode:
+        raise BuildError(f"`{' '.join(command[:3])}` ended with {process.returncode}: {error.strip()[-800:]}")
+    return out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
