@@ -6,12 +6,12 @@ a message of an SDK's answer, or LangChain's, told by their shape: LangChain is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from tracer.chat.answers import JsonObject, plain, read
 from tracer.chat.convert import from_openai
-from tracer.chat.messages import FIELD_NAMES, MESSAGE_TYPES, BaseMessage, HumanMessage
+from tracer.chat.messages import FIELD_NAMES, MESSAGE_TYPES, BaseMessage, HumanMessage, SystemMessage
 
 _CHUNK_TYPES = {
     f"{name}MessageChunk": kind
@@ -20,6 +20,7 @@ _CHUNK_TYPES = {
 _ROLE_OF_TYPE = {"human": "user", "ai": "assistant"}
 # As tuples: a union would be made anew at each look.
 _PAIRS = (tuple, list)
+_PLAIN_ROLES: dict[str, Callable[[Any], BaseMessage]] = {"user": HumanMessage, "human": HumanMessage, "system": SystemMessage}
 _CONTENTS = (str, list)
 _ACCEPTED = "a message, a (role, content) pair, a dict with role and content, or a text"
 
@@ -56,7 +57,8 @@ def _message(item: Any, position: int) -> BaseMessage:
     if isinstance(item, _PAIRS):
         pair = cast("list[Any]", item)
         if len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], _CONTENTS):
-            return from_openai({"role": pair[0], "content": pair[1]})
+            kind = _PLAIN_ROLES.get(pair[0])
+            return kind(pair[1]) if kind is not None else from_openai({"role": pair[0], "content": pair[1]})
     elif isinstance(item, Mapping):
         return _from_mapping(dict(cast("Mapping[str, Any]", item)), position)
     elif _is_foreign_message(item):

@@ -32,6 +32,9 @@ def to_openai(message: BaseMessage) -> JsonObject:
     {'role': 'user', 'content': 'hi'}
     """
     extra = message.additional_kwargs
+    role = _PLAIN.get(type(message))
+    if role is not None and not extra and message.name is None:
+        return {"role": role, "content": request_content(message.content)}
     result: JsonObject = {"role": _role_of(message), "content": request_content(message.content)}
     if message.name is not None and not isinstance(message, ToolMessage):
         result["name"] = message.name
@@ -49,6 +52,9 @@ def _role_of(message: BaseMessage) -> str:
         return message.additional_kwargs.get(OPENAI_ROLE, "system")
     return _ROLES[type(message)]
 
+
+_PLAIN: dict[type[BaseMessage], str] = {HumanMessage: "user", SystemMessage: "system"}
+"""Messages that say nothing but their content, mostly."""
 
 _ROLES: dict[type[BaseMessage], str] = {
     HumanMessage: "user",
