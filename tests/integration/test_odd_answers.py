@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.integration.capture_support import Calls, async_http_client, http_client
+from tests.integration.capture_support import Calls, async_http_client, http_client, need
 from tests.integration.odd_answers import PLAIN, RESPONSES, STREAMS, TABLES, OddServer, odd_server
 from tracer.capture.wrapping import traced
 from tracer.export.readable import readable_spans
@@ -118,6 +118,8 @@ def check_exports(record: Record, folder: Path) -> None:
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
 async def test_an_odd_answer(captured: Calls, server: OddServer, tmp_path: Path, kind: str, name: str, asynchronous: bool) -> None:
+    need(kind != "responses" or hasattr(openai.resources, "responses"), "responses")
+
     def client() -> Any:
         more: dict[str, Any] = {"api_key": "none", "base_url": server.base_url(kind, name), "max_retries": 0}
         if asynchronous:
