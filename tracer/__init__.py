@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from tracer.api import configure as configure
     from tracer.api import context as context
+    from tracer.api import continue_from as continue_from
     from tracer.api import current as current
     from tracer.api import flush as flush
+    from tracer.api import headers as headers
     from tracer.api import instrument as instrument
     from tracer.api import shutdown as shutdown
     from tracer.api import status as status
@@ -50,8 +52,10 @@ _WHERE = {
     "ToolMessage": "tracer.chat",
     "configure": "tracer.api",
     "context": "tracer.api",
+    "continue_from": "tracer.api",
     "current": "tracer.api",
     "flush": "tracer.api",
+    "headers": "tracer.api",
     "instrument": "tracer.api",
     "shutdown": "tracer.api",
     "status": "tracer.api",

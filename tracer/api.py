@@ -20,11 +20,25 @@ from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
+from tracer.propagation import continue_from, headers
 from tracer.runtime import logger, ready, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
 
-__all__ = ["configure", "context", "current", "flush", "instrument", "shutdown", "status", "trace", "uninstrument", "wrap"]
+__all__ = [
+    "configure",
+    "context",
+    "continue_from",
+    "current",
+    "flush",
+    "headers",
+    "instrument",
+    "shutdown",
+    "status",
+    "trace",
+    "uninstrument",
+    "wrap",
+]
 
 _Target = TypeVar("_Target")
 

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
@@ -255,6 +256,25 @@ def pairs(text: str) -> dict[str, str]:
 def headers(text: str) -> dict[str, str]:
     """Pairs whose keys are lower-cased."""
     return {key.lower(): value for key, value in pairs(text).items()}
+
+
+def trusted_callers(text: str) -> tuple[str, ...]:
+    """`none`, `all`, or hosts, addresses and networks.
+
+    >>> trusted_callers("10.0.0.0/8, gateway.internal"), trusted_callers("none")
+    (('10.0.0.0/8', 'gateway.internal'), ())
+    """
+    entries = tuple(entry.strip() for entry in text.split(",") if entry.strip())
+    if entries == ("none",):
+        return ()
+    if ("none" in entries or "all" in entries) and len(entries) > 1:
+        raise ValueError(text)
+    for entry in entries:
+        if "/" in entry:
+            ip_network(entry, strict=False)
+        elif not re.fullmatch(r"[A-Za-z0-9._:-]+", entry):
+            raise ValueError(text)
+    return entries
 
 
 def provider_names(text: str) -> dict[str, str]:

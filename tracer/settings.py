@@ -116,6 +116,15 @@ VARIABLES: tuple[Variable, ...] = (
         default_text="none",
     ),
     Variable(
+        "trust_headers",
+        ("TRACER_TRUST_HEADERS",),
+        parsing.trusted_callers,
+        (),
+        "none, all, or hosts and networks separated by commas",
+        "Whose `traceparent` and `baggage` headers `tracer.continue_from` believes, such as `10.0.0.0/8,gateway.internal`.",
+        default_text="none",
+    ),
+    Variable(
         "exit_timeout",
         ("TRACER_EXIT_TIMEOUT",),
         parsing.seconds(0),
@@ -359,6 +368,7 @@ class Settings:
     max_content: int = 4 * MEBIBYTE
     prices: str | None = None
     providers: Mapping[str, str] = field(default_factory=dict[str, str])
+    trust_headers: tuple[str, ...] = ()
     exit_timeout: float = 2.0
     queue_records: int = 10_000
     queue_bytes: int = 64 * MEBIBYTE
