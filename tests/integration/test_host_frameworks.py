@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("langchain_openai", reason="needs langchain-openai (pip install langchain-core langchain-openai)")
 
+from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
@@ -140,6 +141,16 @@ async def test_async_runs_leave_nothing_behind(app: Application, server: ReplayS
     parents = [parent_of(span) for span in app.spans if span.name.startswith("chat")]
     assert (len(parents), parents.count(sequence), parents.count(request)) == (5, 1, 4)
     assert parent_of(app.only("after")) == parent_of(app.only("last")) == parent_of(app.only("RunnableSequence")) == request
+
+
+def test_several_prompts_at_once_are_siblings(app: Application, server: ReplayServer) -> None:
+    wrapped = tracer.wrap(model(server))
+    with app.tracer.start_as_current_span("request"):
+        wrapped.generate([[HumanMessage("a")], [HumanMessage("b")], [HumanMessage("c")]])
+        wrapped.batch(["a", "b"])
+    assert otel.get_current_span() is otel.INVALID_SPAN
+    calls = [span for span in app.spans if span.name == "chat gpt-4o-mini"]
+    assert [parent_of(span) for span in calls] == [id_of(app.only("request"))] * 5
 
 
 def test_a_model_over_a_wrapped_client_is_one_span(app: Application, server: ReplayServer) -> None:

@@ -267,7 +267,7 @@ class LangChainRuns:
         Steps that are handed the config of a run above (fallbacks do it, and functions that pass theirs on) name that run as their parent.
         """
         scope = current()
-        if is_one_of_many and scope.lease is not None and _is_of_many(scope):
+        while is_one_of_many and scope.lease is not None and scope.lease.of_many:
             scope = scope.lease.earlier  # Its siblings have begun, not a call that it is part of.
         if parent_run is None or scope.foreign == parent_run:
             return scope

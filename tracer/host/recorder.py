@@ -76,6 +76,8 @@ class Recorder:
         next(self._started)
 
     def _begun(self, call: Call, parent: Parent | None, current: Context) -> RecordedSpan:
+        while isinstance(current, _LentContext) and (parent is None or parent.host is not current.span):
+            current = current.earlier  # Lent by a sibling: several calls of a framework may begin at one place.
         outside = otel_trace.get_current_span(current).get_span_context()
         inside = _context_under(parent, outside, current)
         if inside is None:
@@ -213,17 +215,17 @@ class RecordedSpan:
 class _LentContext(Context):
     """A context that turns into the earlier one when its lease is over, for callbacks whose end may run somewhere else."""
 
-    __slots__ = ("_earlier", "_lease", "_span")
+    __slots__ = ("_lease", "earlier", "span")
 
     def __init__(self, span: RecordedSpan, lease: Any, earlier: Context) -> None:
         super().__init__()
-        self._span = span
         self._lease: Lease = lease
-        self._earlier = earlier
+        self.span = span
+        self.earlier = earlier
 
     def _now(self) -> Context:
-        inside = self._span.inside
-        return inside if inside is not None and self._lease.active else self._earlier
+        inside = self.span.inside
+        return inside if inside is not None and self._lease.active else self.earlier
 
     def get(self, key: str, default: Any = None) -> Any:
         return self._now().get(key, default)
