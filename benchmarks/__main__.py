@@ -60,6 +60,32 @@ def small_call(endpoint: str, count: Callable[[], int]) -> list[Row]:
     ]
 
 
+def beside_host(endpoint: str) -> list[Row]:
+    """The same call as a span of the application's own provider, which is the one of the hand-written span."""
+    from opentelemetry import trace
+
+    provider, otel = otel_tracer(endpoint + "/v1/traces")
+    trace.set_tracer_provider(provider)
+    tracer.configure(quiet=True, content="on")
+    bare_client, client = programs.client(), tracer.wrap(programs.client())
+    variants = {
+        "hand": programs.hand_written(bare_client, otel),
+        "in full": programs.hand_written_in_full(bare_client, otel),
+        "ours": lambda: programs.call(client),
+    }
+    _, on = added(lambda: programs.call(bare_client), variants)
+    account = tracer.status()["destinations"]["host"]
+    print(f"beside a provider: O adds {on['hand']:.1f} µs, with all attributes {on['in full']:.1f} µs, tracer {on['ours']:.1f} µs")
+    if account["exported"] != ROUNDS * CALLS + 20:
+        raise SystemExit(1)
+    tracer.shutdown()
+    provider.shutdown()
+    return [
+        Row("small call beside a provider, caller's thread", on["ours"] / on["hand"], "O", 1.2),
+        Row("the same over a span by hand with all attributes", on["ours"] / on["in full"], "x", 1.2),
+    ]
+
+
 def per_chunk() -> list[Row]:
     """What the tap adds for each piece of a stream, with all clocks and with usage being hidden."""
     pieces = programs.chunks(CHUNKS)
@@ -109,7 +135,7 @@ def main() -> None:
             return int(answer.read())
 
     try:
-        rows = [*import_cost(), *per_chunk(), *small_call(endpoint, count), *chat_model(endpoint)]
+        rows = [*import_cost(), *per_chunk(), *small_call(endpoint, count), *chat_model(endpoint), *beside_host(endpoint)]
     finally:
         receiver.communicate("", timeout=10)
     print(f"\n{'what':<52}{'measured':>12}  {'target':>12}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
 from openai import OpenAI
 from openai.types.chat import ChatCompletionChunk
+from opentelemetry.trace import SpanKind
 
 MESSAGES: list[Any] = [
     {"role": "system", "content": "You answer in one sentence. " * 7},
@@ -84,6 +86,56 @@ def hand_written(openai: OpenAI, tracer: Any) -> Callable[[], Any]:
         return response
 
     return run
+
+
+def hand_written_in_full(openai: OpenAI, tracer: Any) -> Callable[[], Any]:
+    """The same with every attribute that the library records of this call, the cost by constant prices."""
+
+    def run() -> Any:
+        with tracer.start_as_current_span("chat gpt-4o-mini", kind=SpanKind.CLIENT) as span:
+            span.set_attribute("gen_ai.operation.name", "chat")
+            span.set_attribute("gen_ai.provider.name", "openai")
+            span.set_attribute("gen_ai.request.model", "gpt-4o-mini")
+            span.set_attribute("gen_ai.request.temperature", 0.5)
+            span.set_attribute("gen_ai.request.max_tokens", 100)
+            span.set_attribute("gen_ai.input.messages", json.dumps([_message(item["role"], item["content"]) for item in MESSAGES]))
+            span.set_attribute("openai.api.type", "chat_completions")
+            span.set_attribute("server.address", openai.base_url.host)
+            span.set_attribute("server.port", openai.base_url.port)
+            span.set_attribute("tracer.run_id", str(uuid.uuid4()))
+            response = call(openai)
+            usage = response.usage
+            span.set_attribute("gen_ai.response.id", response.id)
+            span.set_attribute("gen_ai.response.model", response.model)
+            span.set_attribute("gen_ai.response.finish_reasons", [choice.finish_reason for choice in response.choices])
+            span.set_attribute("openai.response.service_tier", response.service_tier)
+            span.set_attribute("openai.response.system_fingerprint", response.system_fingerprint)
+            span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
+            span.set_attribute("gen_ai.usage.output_tokens", usage.completion_tokens)
+            span.set_attribute("gen_ai.usage.cache_read.input_tokens", usage.prompt_tokens_details.cached_tokens)
+            span.set_attribute("gen_ai.usage.audio.input_tokens", usage.prompt_tokens_details.audio_tokens)
+            span.set_attribute("gen_ai.usage.audio.output_tokens", usage.completion_tokens_details.audio_tokens)
+            span.set_attribute("gen_ai.usage.reasoning.output_tokens", usage.completion_tokens_details.reasoning_tokens)
+            input_cost, output_cost = usage.prompt_tokens * 0.15e-6, usage.completion_tokens * 0.6e-6
+            span.set_attribute("tracer.cost.input", input_cost)
+            span.set_attribute("tracer.cost.output", output_cost)
+            span.set_attribute("tracer.cost.total", input_cost + output_cost)
+            span.set_attribute("tracer.cost.currency", "USD")
+            span.set_attribute("tracer.cost.prices", "by hand")
+            span.set_attribute("tracer.usage.source", "reported")
+            span.set_attribute("tracer.outcome", "completed")
+            answers = [
+                {**_message(choice.message.role, choice.message.content), "finish_reason": choice.finish_reason}
+                for choice in response.choices
+            ]
+            span.set_attribute("gen_ai.output.messages", json.dumps(answers))
+        return response
+
+    return run
+
+
+def _message(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": content}]}
 
 
 def chunks(count: int) -> list[ChatCompletionChunk]:

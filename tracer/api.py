@@ -18,10 +18,11 @@ from tracer.capture.langchain_joining import trace_every_run
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
+from tracer.host.hook import HostHook
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.propagation import continue_from, headers
-from tracer.runtime import logger, ready, runtime
+from tracer.runtime import has_host, logger, nowhere, ready, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
 
@@ -108,7 +109,7 @@ def context(
     the local store.
     """
     ready()
-    if enabled and not runtime.can_record and runtime.pipeline is None and not runtime.forbidden:
+    if enabled and not runtime.can_record and runtime.pipeline is None and not runtime.forbidden and not has_host():
         with _configuring:
             if runtime.pipeline is None:
                 _start(dataclasses.replace(runtime.settings, local=True), on=False)
@@ -130,7 +131,7 @@ def configure(**arguments: Any) -> None:
     """
     resolved, problems, _ = settings_module.read(arguments=arguments)
     with _configuring:
-        _shut_down_pipeline(resolved.exit_timeout)
+        _shut_down(resolved.exit_timeout)
         _report(problems)
         _apply(resolved)
 
@@ -149,13 +150,14 @@ def ensure_configured() -> None:
 
 def flush(timeout: float = 5.0) -> bool:
     """Wait until everything recorded so far was handed to its destinations; False when `timeout` (seconds) went by first."""
-    pipeline = _pipeline()
-    return pipeline.flush(timeout) if pipeline is not None else True
+    pipeline, host = _pipeline(), _host()
+    ended = host.flush(timeout) if host is not None else True
+    return pipeline.flush(timeout) and ended if pipeline is not None else ended
 
 
 def shutdown(timeout: float = 5.0) -> bool:
     """Send what is left, within `timeout` (seconds), and stop tracing until the next `configure`."""
-    return _shut_down_pipeline(timeout)
+    return _shut_down(timeout)
 
 
 def status() -> dict[str, Any]:
@@ -164,16 +166,21 @@ def status() -> dict[str, Any]:
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
     `exported`, `sampled_out` and `dropped` by reason; `shortened` counts records that lost contents, by reason, and `stopped` says why a
     destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the longest of the open
-    calls. `faults` counts errors of our own by place.
+    calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer provider; it counts the calls
+    that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans that have ended in it.
 
     >>> sorted(status())
     ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']
     """
-    pipeline = _pipeline()
+    pipeline, host = _pipeline(), _host()
     nothing: dict[str, Any] = {}
     queued, destinations = pipeline.balance() if pipeline is not None else (0, nothing)
+    host_account = host.balance() if host is not None else None
+    if host_account is not None:
+        destinations = {"host": host_account, **destinations}
+        queued = max(queued, host_account["queued"])
     return {
-        "on": runtime.on,
+        "on": runtime.on or has_host(),
         "started": runtime.started_count(),
         "open": len(runtime.open_calls),
         "open_calls": _longest_open_calls(),
@@ -219,13 +226,27 @@ def _warn_once(text: str) -> None:
 
 def _apply(resolved: Settings) -> None:
     runtime.forbidden = resolved.forbidden
+    host = runtime.host = None if resolved.forbidden else HostHook(resolved, resolved.content_beside_host)
+    if has_host():
+        resolved = resolved.beside_host()
     if resolved.any_destination and wanted(resolved):
         _start(resolved, on=True)
     else:
         _use(resolved)
         runtime.pipeline = None
+        runtime.submit = nowhere
+        runtime.started = itertools.count(len(runtime.open_calls))
         runtime.on = runtime.can_record = False
+        if has_host():
+            _host_appears()
+    if host is not None:
+        host.noticed = _host_appears
     runtime.configured = True
+
+
+def _host_appears() -> None:
+    trace_langchain()
+    _say_start()
 
 
 def _start(resolved: Settings, on: bool) -> None:
@@ -252,8 +273,12 @@ def _start(resolved: Settings, on: bool) -> None:
         )
     if resolved.langsmith_runs_endpoints and resolved.langsmith_endpoint:
         _warn_once("LANGSMITH_RUNS_ENDPOINTS and LANGSMITH_ENDPOINT are both set; runs go to the former only. Unset one of them.")
-    if not resolved.quiet:
-        sys.stderr.write(start_line(resolved) + "\n")
+    _say_start()
+
+
+def _say_start() -> None:
+    if not runtime.settings.quiet:
+        sys.stderr.write(start_line(runtime.settings, has_host()) + "\n")
 
 
 def _use(resolved: Settings) -> None:
@@ -267,9 +292,10 @@ def trace_langchain() -> None:
         trace_every_run()
 
 
-def start_line(resolved: Settings) -> str:
-    """One line that says where traces go and what is captured."""
+def start_line(resolved: Settings, host: bool = False) -> str:
+    """One line that says where traces go and what is captured; `host`: the application has a tracer provider of its own."""
     places = {
+        "host": "the application's own OpenTelemetry",
         "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
         "console": "console",
         "langsmith": _langsmith_place(resolved),
@@ -280,8 +306,9 @@ def start_line(resolved: Settings) -> str:
         (True, False): "prompts are captured, answers are not",
         (False, True): "answers are captured, prompts are not",
         (False, False): "prompts and answers are not captured",
-    }[resolved.content_inputs, resolved.content_outputs]
-    to = ", ".join(places[name] for name in wanted(resolved))
+    }[resolved.content_beside_host if host else (resolved.content_inputs, resolved.content_outputs)]
+    names = ["host", *wanted(resolved.beside_host())] if host else wanted(resolved)
+    to = ", ".join(places[name] for name in names)
     return f"tracer: recording to {to}; {captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
 
 
@@ -295,12 +322,16 @@ def _pipeline() -> Any:
     return runtime.pipeline
 
 
-def _shut_down_pipeline(timeout: float) -> bool:
-    pipeline = _pipeline()
-    if pipeline is None:
-        return True
-    done = pipeline.shutdown(timeout)
-    runtime.on = runtime.can_record = runtime.running = False
+def _host() -> Any:
+    return runtime.host
+
+
+def _shut_down(timeout: float) -> bool:
+    pipeline, host = _pipeline(), _host()
+    done = host.shutdown(timeout) if host is not None else True
+    if pipeline is not None:
+        done = pipeline.shutdown(timeout) and done
+        runtime.on = runtime.can_record = runtime.running = False
     return done
 
 

@@ -6,8 +6,10 @@ clock readings and has no logic: nothing here parses, copies or sends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from traceback import TracebackException
+from typing import Protocol
 
 COMPLETED = "completed"
 FAILED = "failed"
@@ -72,6 +74,18 @@ class Attempt:
     failure: Failure | None = None
 
 
+class HostSpan(Protocol):
+    """The span of a call in the application's own telemetry, as far as the code that records calls has to know it."""
+
+    def attach(self, lease: object) -> Callable[[], object] | None:
+        """Make it the current span there; gives what puts the earlier one back. With a lease it stays until that is over."""
+        ...
+
+    def end(self, finalizing: bool) -> None:
+        """The call has ended. While `finalizing` no lock is taken and no code of others is run: its span ends a little later."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One record: a model call, another request to a provider, or a span of the application's own (`tracer.trace`).
@@ -87,7 +101,11 @@ class Call:
     parent_span_id: int | None = None
     parent_run_id: int | None = None
     parent_is_remote: bool = False
+    root_run_id: int = 0
+    """The run id of the outermost call above this one: its trace id, except under spans of other telemetry. 0: its trace id."""
     sampled: bool = True
+    host: HostSpan | None = None
+    """Its span in the application's own telemetry, if there is any; the ids above are then that span's."""
 
     # What it is.
     kind: str = REQUEST

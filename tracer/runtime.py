@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from tracer.call import COMPLETED, LLM, Call
+from tracer.call import COMPLETED, LLM, UNFINISHED, Call
 from tracer.sampling import SAMPLERS, Sampler
-from tracer.scope import Scope, current, new_run_id, new_span_id
+from tracer.scope import Parent, Scope, current, new_run_id, new_span_id
 from tracer.settings import Settings
 
 logger = logging.getLogger("tracer")
 
 
-def _nowhere(call: Call) -> None:
+def nowhere(call: Call) -> None:
     """Takes calls while nothing is configured."""
 
 
@@ -32,6 +33,22 @@ class Worker(Protocol):
 
     def start(self) -> None:
         """Start the background thread."""
+
+
+class Host(Protocol):
+    """What the runtime knows of the application's own telemetry (`tracer.host`)."""
+
+    def present(self) -> bool:
+        """Whether the application has a tracer provider of its own. Cheap enough to be asked for each call."""
+        ...
+
+    def parent(self) -> Parent | None:
+        """The span that is current there."""
+        ...
+
+    def begin(self, call: Call, scope: Scope) -> None:
+        """Begin the call's span there, if there is a provider: the call gets its ids."""
+        ...
 
 
 class Runtime:
@@ -51,12 +68,13 @@ class Runtime:
         self.forbidden = False
         self.every_run: bool | None = None
         """Whether LangChain runs are recorded that nobody wrapped: yes, no (`uninstrument`), or nobody has said so yet."""
-        self.submit: Callable[[Call], None] = _nowhere
+        self.submit: Callable[[Call], None] = nowhere
         self.pipeline: Worker | None = None
+        self.host: Host | None = None
         self.running = False
         """The pipeline's thread runs in this process."""
         self.sampler: Sampler = SAMPLERS["parentbased_always_on"](1.0)
-        # Keyed by span id; removing the entry is the one atomic step that decides who ends a call.
+        # Keyed by run id; removing the entry is the one atomic step that decides who ends a call.
         self.open_calls: dict[int, Call] = {}
         self.started = itertools.count()
         # Endpoints (host, port and path) that refused to be asked for usage, and that send it without being asked.
@@ -86,8 +104,13 @@ def recording(scope: Scope) -> bool:
     """Whether a call that begins in `scope` is recorded."""
     enabled = scope.enabled
     if enabled is None:
-        return runtime.on
-    return enabled and runtime.can_record
+        return runtime.on or has_host()
+    return enabled and (runtime.can_record or has_host())
+
+
+def has_host() -> bool:
+    """Whether calls are spans of the application's own telemetry now."""
+    return runtime.host is not None and runtime.host.present()
 
 
 def ready() -> Runtime:
@@ -98,8 +121,16 @@ def ready() -> Runtime:
 
 
 def open_call(kind: str, scope: Scope | None = None) -> Call:
-    """Begin a record: identity, parent, session and clocks are taken from the scope of the running code."""
+    """`new_call` and `begin_call` at once, for a call of which nothing more is known yet."""
     scope = current() if scope is None else scope
+    return begin_call(new_call(kind, scope), scope)
+
+
+def new_call(kind: str, scope: Scope) -> Call:
+    """A record: identity, parent, session and clocks are taken from the scope. It is not open until `begin_call`.
+
+    What samplers are to see is filled in between: name, operation, model, address.
+    """
     if not runtime.running and runtime.pipeline is not None:
         runtime.pipeline.start()
     wall = time.time_ns()
@@ -108,11 +139,14 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
         upcoming = None
     run_id = upcoming.run_id if upcoming is not None and upcoming.run_id is not None else new_run_id(wall)
     parent = scope.parent
+    if parent is None and runtime.host is not None:
+        parent = runtime.host.parent()
     if parent is None:
-        call = Call(run_id, run_id, new_span_id())
+        call = Call(run_id, run_id, new_span_id(), root_run_id=run_id)
         call.sampled = runtime.sampler(run_id, None)
     else:
         call = Call(run_id, parent.trace_id, new_span_id(), parent.span_id, parent.run_id, parent.remote)
+        call.root_run_id = run_id if parent.run_id is None else parent.root_run_id or parent.trace_id
         call.sampled = runtime.sampler(parent.trace_id, parent)
     call.kind = kind
     call.session = scope.session
@@ -123,9 +157,16 @@ def open_call(kind: str, scope: Scope | None = None) -> Call:
         _take(upcoming_of=scope, call=call)
     call.content_inputs, call.content_outputs = runtime.content
     call.started_wall = wall
-    next(runtime.started)
-    runtime.open_calls[call.span_id] = call
     call.started = time.perf_counter_ns()
+    return call
+
+
+def begin_call(call: Call, scope: Scope) -> Call:
+    """Open a new call, which is then certain to be ended by `close_call`. Its ids are settled from here on."""
+    if runtime.host is not None:
+        runtime.host.begin(call, scope)
+    next(runtime.started)
+    runtime.open_calls[call.run_id] = call
     return call
 
 
@@ -141,7 +182,7 @@ def serving(scope: Scope) -> Call | None:
         outer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
     except IndexError:
         return None  # Another thread took it meanwhile.
-    call = Call(outer.run_id, outer.trace_id, outer.span_id, absorbed=True)
+    call = Call(outer.run_id, outer.trace_id, outer.span_id, absorbed=True, host=outer.host)
     if outer.inner is not None:
         call.attempts += outer.inner.attempts
     call.kind = LLM
@@ -164,23 +205,36 @@ def _take(*, upcoming_of: Scope, call: Call) -> None:
         call.metadata = {**(call.metadata or {}), **upcoming.metadata}
 
 
-def close_call(call: Call, ending: str = COMPLETED, ended: int = 0) -> bool:
+def close_call(call: Call, ending: str = COMPLETED, ended: int = 0, finalizing: bool = False) -> bool:
     """End a record and hand it over. Only the first of several endings counts; says whether this was it.
 
     `ended` is the reading of the monotonic clock (nanoseconds) at which it was over, 0 for now: a stream that was dropped is noticed late.
-    Safe in finalizers and signal handlers: it takes no lock, logs nothing and allocates next to nothing.
+    Safe in finalizers that say so (`finalizing`; generators being closed count as such): it takes no lock, logs nothing and allocates next
+    to nothing.
     """
     if call.absorbed:
         if not call.ending:
             call.ended = ended or time.perf_counter_ns()
             call.ending = ending
         return False
-    if runtime.open_calls.pop(call.span_id, None) is None:
+    if runtime.open_calls.pop(call.run_id, None) is None:
         return False
     call.ended = ended or time.perf_counter_ns()
     call.ending = ending
-    runtime.submit(call)
+    if call.host is None:
+        runtime.submit(call)
+        return True
+    try:
+        call.host.end(finalizing or isinstance(sys.exc_info()[1], GeneratorExit))
+    finally:
+        runtime.submit(call)
     return True
+
+
+def finish_open_calls() -> int:
+    """End every open call as unfinished (the process is going away); gives their number."""
+    open_calls = list(runtime.open_calls.values())
+    return sum(close_call(call, UNFINISHED) for call in open_calls)
 
 
 def report_fault(place: str, error: Exception) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from tracer.call import Call
+from tracer.call import Call, HostSpan
 
 
 @dataclass(slots=True)
@@ -25,6 +25,10 @@ class Parent:
     run_id: int | None = None
     sampled: bool = True
     remote: bool = False
+    root_run_id: int = 0
+    """The run id of the outermost call above it; 0 where that is the trace id."""
+    host: HostSpan | None = None
+    """This span in the application's own telemetry, if it has one there."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ class Scope:
     lease: Lease | None = None
     absorbers: list[Call] | None = None
     """Model calls of a layer above that wait for the client calls that serve them, first come first served; the last stays."""
+    host: HostSpan | None = None
+    """What becomes the current span of the application's own telemetry when this scope is entered."""
 
 
 EMPTY = Scope()
@@ -106,21 +112,41 @@ def find_through(finder: Callable[[Scope], Scope] | None) -> None:
     _finders[:] = [] if finder is None else [finder]
 
 
-def enter(scope: Scope) -> Scope:
+@dataclass(slots=True)
+class Earlier:
+    """The scope that was current, and what puts the application's own telemetry back to where it was."""
+
+    scope: Scope
+    restore: Callable[[], object]
+
+
+def enter(scope: Scope) -> Scope | Earlier:
     """Make `scope` the current one and give back the earlier, to be handed to `leave`."""
     earlier = _current.get()
     _current.set(scope)
-    return earlier
+    if scope.host is None:
+        return earlier
+    restore = scope.host.attach(scope.lease)
+    return earlier if restore is None else Earlier(earlier, restore)
 
 
-leave = _current.set
-"""Set the earlier scope again."""
+def leave(earlier: Scope | Earlier) -> None:
+    """Set the earlier scope again."""
+    if isinstance(earlier, Earlier):
+        earlier.restore()
+        earlier = earlier.scope
+    _current.set(earlier)
 
 
 def under(call: Call, scope: Scope) -> Scope:
     """The scope inside `call`: it becomes the parent, everything else is inherited."""
-    parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled)
-    return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, None, scope.foreign)
+    parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled, False, call.root_run_id, call.host)
+    return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, None, scope.foreign, host=call.host)
+
+
+def beside_host(scope: Scope) -> Scope:
+    """The same scope for where it is set again: the application's own telemetry stays as it is there."""
+    return scope if scope.host is None else replace(scope, host=None)
 
 
 def extended(
@@ -144,6 +170,7 @@ def extended(
         enabled=scope.enabled if enabled is None else enabled,
         # What is said here holds until it is left, whether or not the surrounding lease is over by then.
         lease=None,
+        host=None,
     )
 
 

@@ -7,7 +7,7 @@ default. Empty means unset. A bad value is reported as a `Problem` and the defau
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -432,6 +432,24 @@ class Settings:
         if self.forbidden:
             return False
         return bool(self.local) or self.otlp_on or self.console_on or self.langsmith_tracing
+
+    def beside_host(self) -> Settings:
+        """These settings where the application has a tracer provider of its own: that one exports, and we send no OTLP ourselves."""
+        exporters = tuple(name for name in self.traces_exporter if name != "otlp")
+        beside = replace(self, otlp_endpoint=None, otlp_traces_endpoint=None, traces_exporter=exporters)
+        # LangSmith without a key needs no local store to stand in: the records have somewhere to go.
+        return replace(beside, langsmith_tracing=False) if beside.local_by_default else beside
+
+    @property
+    def content_beside_host(self) -> tuple[bool, bool]:
+        """Whether prompts and answers are recorded where the application has a tracer provider of its own.
+
+        With nothing but that, OpenTelemetry's rule holds: only if asked for.
+        """
+        asked = self.content is not None or self.capture_message_content is not None
+        if asked or self.langsmith_tracing or self.beside_host().any_destination:
+            return self.content_inputs, self.content_outputs
+        return False, False
 
     @property
     def content_inputs(self) -> bool:

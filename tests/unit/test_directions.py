@@ -40,10 +40,22 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.scope",
         "tracer.settings",
     ),
+    "tracer.host": (
+        "tracer.call",
+        "tracer.export",
+        "tracer.pipeline.exits",
+        "tracer.pipeline.ledger",
+        "tracer.pipeline.readings",
+        "tracer.reading",
+        "tracer.runtime",
+        "tracer.scope",
+        "tracer.settings",
+    ),
     "tracer.store": ("tracer.call", "tracer.export", "tracer.reading", "tracer.settings"),
     "tracer.chat": ("tracer.call", "tracer.capture", "tracer.runtime", "tracer.scope", "tracer.settings"),
     "tracer.api": (
         "tracer.capture",
+        "tracer.host.hook",
         "tracer.parsing",
         "tracer.pipeline",
         "tracer.propagation",
@@ -75,9 +87,11 @@ SDK_EXCEPTIONS = {
     # A handler has to be a subclass; made only once langchain_core was imported by somebody else.
     ("tracer.capture.langchain_joining", "langchain_core.callbacks.base"),
 }
-TELEMETRY_ROOMS = ("tracer.export", "tracer.cli", "tracer.instrumentor")
+TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.cli", "tracer.instrumentor")
 # Loaded by OpenTelemetry's own tools only.
 TELEMETRY_PLUGIN = "tracer.instrumentor"
+# Loaded only once the application itself has loaded OpenTelemetry.
+AFTER_TELEMETRY = "tracer.host.recorder"
 SQLITE_ROOMS = ("tracer.store", "tracer.cli")
 
 
@@ -211,10 +225,11 @@ def test_opentelemetry_is_imported_by_exporters_only_and_when_they_are_used() ->
         if lies_in(item.module, ("opentelemetry", "grpc", "google"))
         and item.at_import
         and not item.for_types_only
-        and item.by != TELEMETRY_PLUGIN
+        and item.by not in (TELEMETRY_PLUGIN, AFTER_TELEMETRY)
     ]
     assert wrong == []
     assert [item.by for item in imports() if item.module == TELEMETRY_PLUGIN] == []
+    assert not [item for item in imports() if item.module == AFTER_TELEMETRY and item.at_import and not item.for_types_only]
 
 
 def test_sqlite_is_imported_by_the_store_only() -> None:

@@ -1134,7 +1134,7 @@ def test_a_fault_of_ours_is_counted_and_the_program_goes_on(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("tracer.capture.spans.open_call", broken)
+    monkeypatch.setattr("tracer.capture.spans.new_call", broken)
     traced = tracer.trace(sync_function)
     for _ in range(2):
         assert traced(1, c=True) == (1, "x", (), True, {})

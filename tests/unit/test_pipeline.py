@@ -15,7 +15,7 @@ import tracer
 from tests.support import PATIENCE, Keeping, wait_until
 from tracer.call import COMPLETED, UNFINISHED, Call
 from tracer.export.destination import Delivery
-from tracer.pipeline import pipeline as pipeline_module
+from tracer.pipeline import readings as readings_module
 from tracer.pipeline.pipeline import finish_open_calls
 from tracer.pipeline.starts import LASTS, Starts
 from tracer.reading.record import Record
@@ -305,14 +305,14 @@ def test_a_destination_that_cannot_be_made_is_one_line_and_its_records_are_count
 def test_a_reader_that_raises_is_counted_and_logged_once_and_the_record_still_arrives(
     install: Install, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = pipeline_module.read_call
+    real = readings_module.read_call
 
     def sometimes(call: Call) -> Record:
         if call.name == "bad":
             raise RuntimeError("a bug in a reader")
         return real(call)
 
-    monkeypatch.setattr(pipeline_module, "read_call", sometimes)
+    monkeypatch.setattr(readings_module, "read_call", sometimes)
     place = Keeping("console")
     install(place)
     for name in ("a", "bad", "b", "bad"):
@@ -329,7 +329,7 @@ def test_a_worker_that_cannot_prepare_tries_again_and_says_so_once(
     install: Install, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries: list[int] = []
-    real = pipeline_module.Prices
+    real = readings_module.Prices
 
     def prices(path: str | None) -> Any:
         tries.append(1)
@@ -337,7 +337,7 @@ def test_a_worker_that_cannot_prepare_tries_again_and_says_so_once(
             raise RuntimeError("not yet")
         return real(path)
 
-    monkeypatch.setattr(pipeline_module, "Prices", prices)
+    monkeypatch.setattr(readings_module, "Prices", prices)
     place = Keeping("console")
     install(place)
     record("a")
@@ -455,7 +455,7 @@ def test_open_calls_become_unfinished_at_the_end(install: Install) -> None:
 
 
 def test_sampled_out_calls_are_never_read(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "read_call", fails)
+    monkeypatch.setattr(readings_module, "read_call", fails)
     place = Keeping("console")
     install(place, sampler="always_off")
     record("a")

@@ -20,7 +20,7 @@ from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.capture.jsonable import to_json
 from tracer.capture.langchain_values import event_kind, picked, piece_kind, plain_message, plain_parameters, plain_result
 from tracer.capture.threads import carry_scope_into_threads
-from tracer.runtime import close_call, open_call, ready, recording, report_fault
+from tracer.runtime import begin_call, close_call, new_call, ready, recording, report_fault
 from tracer.scope import Lease, Scope, Upcoming, current, enter, under
 
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
@@ -102,7 +102,6 @@ class LangChainRuns:
         opened = self._open(LLM, serialized, run_id, details)
         if opened is None:
             return
-        opened.call.operation = "langchain"
         self._lend(opened, is_one_of_many)
         self._watch_task(opened)
         metadata = cast("Mapping[str, Any]", details.get("metadata") or {})
@@ -151,7 +150,6 @@ class LangChainRuns:
         if opened is None:
             return
         call = opened.call
-        call.operation = "span"
         kind = details.get("run_type")
         if kind and kind != CHAIN:
             call.attributes = {"tracer.run_type": kind}
@@ -188,7 +186,7 @@ class LangChainRuns:
         opened = self._open(TOOL, serialized, run_id, details)
         if opened is None:
             return
-        opened.call.operation = "span"
+        self._lend(opened)
         self._watch_task(opened)
         if opened.call.content_inputs:
             opened.call.input_json = to_json(inputs if inputs is not None else input_str)
@@ -209,7 +207,6 @@ class LangChainRuns:
         opened = self._open(RETRIEVER, serialized, run_id, details)
         if opened is None:
             return
-        opened.call.operation = "span"
         self._lend(opened)
         self._watch_task(opened)
         if opened.call.content_inputs:
@@ -246,12 +243,16 @@ class LangChainRuns:
         name = details.get("name") or _name_of(serialized) or kind
         tags = tuple(details.get("tags") or ())
         upcoming = Upcoming(run_id.int, name, tags, metadata or None)
-        call = open_call(kind, Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming))
+        scope = Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming)
+        call = new_call(kind, scope)
         call.library = "langchain"
+        call.operation = "langchain" if kind == LLM else "span"
+        if kind == LLM and isinstance(given.get("ls_model_name"), str):
+            call.model = cast("str", given["ls_model_name"])
         for key in _SESSION_KEYS:
             if call.session is None and isinstance(metadata.get(key), str):
                 call.session = cast("str", metadata[key])
-        opened = self._runs[run_id] = _Open(call, run_id, parent_run, any(tag.startswith(_STEP) for tag in tags))
+        opened = self._runs[run_id] = _Open(begin_call(call, scope), run_id, parent_run, any(tag.startswith(_STEP) for tag in tags))
         self._count_step(opened, 1)
         return opened
 
@@ -266,7 +267,7 @@ class LangChainRuns:
         Steps that are handed the config of a run above (fallbacks do it, and functions that pass theirs on) name that run as their parent.
         """
         scope = current()
-        if is_one_of_many and scope.lease is not None and _is_of_many(scope):
+        while is_one_of_many and scope.lease is not None and scope.lease.of_many:
             scope = scope.lease.earlier  # Its siblings have begun, not a call that it is part of.
         if parent_run is None or scope.foreign == parent_run:
             return scope

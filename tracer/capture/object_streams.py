@@ -31,7 +31,7 @@ class Watch(Protocol):
     def ends(self, error: BaseException | None = None) -> None:
         """No more will come."""
 
-    def left(self) -> None:
+    def left(self, finalizing: bool) -> None:
         """The consumer wants no more."""
 
 
@@ -64,15 +64,15 @@ class _Watched(_ObjectProxy):
         if watch is not None:
             watch.ends(error)
 
-    def _self_left(self) -> None:
+    def _self_left(self, finalizing: bool = False) -> None:
         watch, self._self_watch = self._self_watch, None
         self._self_begin = None
         if watch is not None:
-            watch.left()
+            watch.left(finalizing)
 
     def __del__(self) -> None:
         try:
-            self._self_left()
+            self._self_left(finalizing=True)
         except AttributeError:
             pass  # It was never made whole.
 

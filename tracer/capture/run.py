@@ -79,13 +79,14 @@ def end_span(call: Call, error: BaseException | None) -> None:
         if not report_fault("reading an error", fault):
             raise
     # A generator that is closed early was left by its consumer.
-    close_call(call, STOPPED if isinstance(error, GeneratorExit) else ending_of(error))
+    left = isinstance(error, GeneratorExit)
+    close_call(call, STOPPED if left else ending_of(error), finalizing=left)
 
 
 def current_run() -> Run | None:
     """Handle of the innermost open span of the running code, or None outside of any."""
     parent = current().parent
-    if parent is None or parent.remote:
+    if parent is None or parent.remote or parent.run_id is None:
         return None
-    call = runtime.open_calls.get(parent.span_id)
+    call = runtime.open_calls.get(parent.run_id)
     return Run(call) if call is not None else None

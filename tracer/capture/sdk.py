@@ -19,8 +19,8 @@ from tracer.capture.kinds import class_of, is_async_client, is_azure, provider_o
 from tracer.capture.streams import tap_stream
 from tracer.capture.usage import ask_for_usage, refused_usage
 from tracer.capture.watch import Watch, active
-from tracer.runtime import open_call, recording, report_fault, runtime, serving
-from tracer.scope import Scope, current, enter, leave, under
+from tracer.runtime import begin_call, new_call, recording, report_fault, runtime, serving
+from tracer.scope import Earlier, Scope, current, enter, leave, under
 
 _OPERATIONS = {
     "/chat/completions": (LLM, "chat"),
@@ -136,7 +136,7 @@ def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwar
     if begun is None:
         return bare(*args, **kwargs)
     watch, tries = begun
-    outer = _enter(watch, scope)
+    outer, earlier = _enter(watch, scope)
     try:
         for sent_args, sent_kwargs in tries:
             try:
@@ -148,7 +148,7 @@ def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwar
                 return _after(watch, result)
     finally:
         active.set(outer)
-        leave(scope)
+        leave(earlier)
 
 
 async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -158,7 +158,7 @@ async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...
     if begun is None:
         return await bare(*args, **kwargs)
     watch, tries = begun
-    outer = _enter(watch, scope)
+    outer, earlier = _enter(watch, scope)
     try:
         for sent_args, sent_kwargs in tries:
             try:
@@ -170,15 +170,14 @@ async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...
                 return _after(watch, result)
     finally:
         active.set(outer)
-        leave(scope)
+        leave(earlier)
 
 
-def _enter(watch: Watch, scope: Scope) -> Watch | None:
-    """Make the call the one that HTTP requests belong to, and the parent of what happens inside; gives the earlier watch."""
+def _enter(watch: Watch, scope: Scope) -> tuple[Watch | None, Scope | Earlier]:
+    """Make the call the one that HTTP requests belong to, and the parent of what happens inside; gives the earlier watch and scope."""
     outer = active.get()
     active.set(watch)
-    enter(under(watch.call, scope))
-    return outer
+    return outer, enter(under(watch.call, scope))
 
 
 def _gives_up(watch: Watch, error: BaseException) -> bool:
@@ -234,7 +233,7 @@ def _with_body(options: Any, body: dict[str, Any]) -> Any:
 
 
 def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
-    # Whatever may be of an unexpected shape is looked at before the call is opened: an open call must end.
+    # Whatever may be of an unexpected shape is looked at before the call begins: an open call must end.
     path = str(options.url).partition("?")[0]
     method = str(options.method).upper()
     body = options.json_data
@@ -243,7 +242,8 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     facts = _facts(client)
     model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
     raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
-    call = (serving(scope) if kind == LLM else None) or open_call(kind, scope)
+    above = serving(scope) if kind == LLM else None
+    call = above or new_call(kind, scope)
     call.method = method
     call.path = path
     call.operation = operation
@@ -252,7 +252,7 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     _, call.server_host, call.server_port, call.base_path, call.library, call.azure, call.provider = facts
     if isinstance(model, str):
         call.model = model
-    return call
+    return above or begin_call(call, scope)
 
 
 _FACTS = "_tracer_facts"

@@ -73,14 +73,14 @@ def _sync_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., An
         call = begin(args, kwargs, scope)
         if call is None:
             return function(*args, **kwargs)
-        enter(under(call, scope))
+        earlier = enter(under(call, scope))
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
             end_span(call, error)
             raise
         finally:
-            leave(scope)
+            leave(earlier)
         _end_with(call, result)
         return result
 
@@ -93,14 +93,14 @@ def _async_shell(function: Callable[..., Any], begin: _Begin) -> Callable[..., A
         call = begin(args, kwargs, scope)
         if call is None:
             return await function(*args, **kwargs)
-        enter(under(call, scope))
+        earlier = enter(under(call, scope))
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
             end_span(call, error)
             raise
         finally:
-            leave(scope)
+            leave(earlier)
         _end_with(call, result)
         return result
 

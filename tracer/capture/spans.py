@@ -11,8 +11,8 @@ from tracer.capture.jsonable import snapshots
 from tracer.capture.run import Run, end_span
 from tracer.capture.shells import decorated
 from tracer.capture.threads import carry_scope_into_threads
-from tracer.runtime import open_call, ready, recording, report_fault
-from tracer.scope import Scope, as_entered, current, enter, extended, leave, under
+from tracer.runtime import begin_call, new_call, ready, recording, report_fault
+from tracer.scope import Earlier, Scope, as_entered, current, enter, extended, leave, under
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -27,7 +27,7 @@ class _Entered:
 
     def __init__(self) -> None:
         # Keyed by the entry's identity, so that threads take out exactly their own in one step.
-        self._entries: dict[int, tuple[Scope, Scope, Call | None]] = {}
+        self._entries: dict[int, tuple[Scope, Scope | Earlier, Call | None]] = {}
 
     def enter(self, scope: Scope, call: Call | None = None) -> None:
         """Make `scope` the current one until `leave`."""
@@ -91,17 +91,17 @@ class Trace:
     def _open(self, scope: Scope, default_name: str = "") -> Call | None:
         try:
             carry_scope_into_threads()
-            call = open_call(self._kind, scope)
+            call = new_call(self._kind, scope)
             call.operation = "span"
             call.name = call.name or self._name or default_name or self._kind
             call.tags = call.tags + tuple(tag for tag in self._tags if tag not in call.tags)
             if self._metadata:
                 call.metadata = {**(call.metadata or {}), **self._metadata}
+            return begin_call(call, scope)
         except Exception as fault:
             if not report_fault("beginning a span", fault):
                 raise
             return None
-        return call
 
 
 @overload

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tracer.scope import EMPTY, Scope, current, enter, leave
+from tracer.scope import EMPTY, Scope, beside_host, current, enter, leave
 
 _installed = threading.Event()
 
@@ -37,7 +37,7 @@ def _in_scope(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwarg
 def _starting(bare: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(bare)
     def start(self: threading.Thread) -> None:
-        scope = current()
+        scope = beside_host(current())
         # Worker threads of an executor outlive the work that made them: each piece of work brings its own scope.
         is_worker = getattr(getattr(self, "_target", None), "__module__", "") == "concurrent.futures.thread"
         if scope is EMPTY or is_worker or "run" in self.__dict__:
@@ -61,7 +61,7 @@ def _starting(bare: Callable[[threading.Thread], None]) -> Callable[[threading.T
 def _submitting(bare: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(bare)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        scope = current()
+        scope = beside_host(current())
         if scope is EMPTY:
             return bare(self, fn, *args, **kwargs)
         return bare(self, functools.partial(_in_scope, scope, fn), *args, **kwargs)

@@ -20,7 +20,7 @@ from tracer.capture.jsonable import to_json
 from tracer.capture.object_streams import AsyncStream, Stream, is_async_stream, is_stream
 from tracer.capture.object_values import answer_json, given_input, model_of, piece_json, piece_kind_of, request_json
 from tracer.capture.threads import carry_scope_into_threads
-from tracer.runtime import close_call, open_call, ready, recording, report_fault, runtime, serving
+from tracer.runtime import begin_call, close_call, new_call, ready, recording, report_fault, serving
 from tracer.scope import Scope, current, enter, leave, under
 
 OPERATION = "object"
@@ -47,7 +47,7 @@ class Verb:
 
 
 _under_way: dict[int, Verb] = {}
-"""By span id: what the innermost span is, where it is one of ours."""
+"""By run id: what the innermost span is, where it is one of ours."""
 
 
 def traced_verb(name: str, inner: Any, bare: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +105,7 @@ def _begin(name: str, inner: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         if not recording(scope):
             return None
         carry_scope_into_threads()
-        above = _under_way.get(scope.parent.span_id) if scope.parent is not None else None
+        above = _under_way.get(scope.parent.run_id or 0) if scope.parent is not None else None
         if above is not None and above.inner is inner:
             if not above.many:
                 return None
@@ -124,15 +124,17 @@ def _open(name: str, inner: Any, scope: Scope, args: tuple[Any, ...], kwargs: di
     several = name in _MANY or (groups and len(prompts) > 1)
     request = request_json(inner, args, kwargs, name in _MANY or groups)
     model = model_of(inner)
-    call = (serving(scope) if not several else None) or open_call(LLM, scope)
+    above = serving(scope) if not several else None
+    call = above or new_call(LLM, scope)
     call.library = type(inner).__module__.partition(".")[0]
     call.name = call.name or type(inner).__name__
     call.operation = OPERATION
     call.model = model
     verb = Verb(call, inner, scope, several, request)
     call.input_json = request
-    if not call.absorbed:
-        _under_way[call.span_id] = verb
+    if above is None:
+        begin_call(call, scope)
+        _under_way[call.run_id] = verb
     return verb
 
 
@@ -234,20 +236,25 @@ class Watched:
         """The stream was exhausted, or raised."""
         end_verb(self._verb, error=error, pieces=self._pieces)
 
-    def left(self) -> None:
+    def left(self, finalizing: bool) -> None:
         """The consumer closed or dropped it."""
-        end_verb(self._verb, ending=STOPPED if self._pieces else ABANDONED, pieces=self._pieces)
+        end_verb(self._verb, ending=STOPPED if self._pieces else ABANDONED, pieces=self._pieces, finalizing=finalizing)
 
 
 # After.
 
 
 def end_verb(
-    verb: Verb, result: Any = None, error: BaseException | None = None, pieces: Sequence[bytes] | None = None, ending: str = COMPLETED
+    verb: Verb,
+    result: Any = None,
+    error: BaseException | None = None,
+    pieces: Sequence[bytes] | None = None,
+    ending: str = COMPLETED,
+    finalizing: bool = False,
 ) -> None:
     """End the record once, with what had come by then."""
     call = verb.call
-    _under_way.pop(call.span_id, None)
+    _under_way.pop(call.run_id, None)
     if call.ending:
         return
     try:
@@ -259,7 +266,7 @@ def end_verb(
         if not report_fault("ending a call of an object", fault):
             raise
         ending = FAILED if isinstance(error, Exception) else ending
-    close_call(call, ending)
+    close_call(call, ending, finalizing=finalizing)
 
 
 def _fill(verb: Verb, result: Any, error: BaseException | None, pieces: Sequence[bytes] | None) -> None:
@@ -268,10 +275,10 @@ def _fill(verb: Verb, result: Any, error: BaseException | None, pieces: Sequence
     if verb.calls_inside or inner_failed or call.operation != OPERATION:
         # The model was asked by the calls inside, which have records (and tokens) of their own.
         call.kind, call.operation = CHAIN, "span"
-        if not runtime.content[0]:
+        if not call.content_inputs:
             call.input_json = None
         call.output_json = None
-        if runtime.content[1] and error is None:
+        if call.content_outputs and error is None:
             call.output_json = to_json(result) if pieces is None else b"[" + b",".join(pieces) + b"]"
     elif pieces is not None:
         call.output_json = b'{"pieces":[' + b",".join(pieces) + b"]}"

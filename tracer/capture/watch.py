@@ -130,7 +130,8 @@ class Watch:
         if self.handed_over:
             attempt, clock = self.attempt, self.call.stream_clock
             # A stream that is part of a cycle goes long after the caller let go of it: the last thing that was seen is the better end.
-            self.finish(self._left(), clock[-1] if clock else attempt.first_piece or attempt.ended if attempt is not None else 0)
+            last = clock[-1] if clock else attempt.first_piece or attempt.ended if attempt is not None else 0
+            self.finish(self._left(), last, finalizing=True)
 
     def _left(self) -> str:
         """The ending of a stream that the caller leaves: abandoned if nothing of it was taken."""
@@ -151,9 +152,9 @@ class Watch:
         if body_is_there and not self.call.streaming:
             self.finish(COMPLETED)
 
-    def finish(self, ending: str, ended: int = 0) -> None:
+    def finish(self, ending: str, ended: int = 0, finalizing: bool = False) -> None:
         """End the call, now or at a reading of the clock; only the first ending counts."""
-        close_call(self.call, ending, ended)
+        close_call(self.call, ending, ended, finalizing)
 
     def fail(self, error: BaseException) -> None:
         """End the call by an exception that came out of the SDK."""

@@ -36,7 +36,7 @@ class Prepared:
     def scope(self) -> Scope | None:
         """The scope in which the next call of a client takes what is said here; None where nothing is recorded."""
         scope = current()
-        return replace(scope, upcoming=self.upcoming) if recording(scope) else None
+        return replace(scope, upcoming=self.upcoming, host=None) if recording(scope) else None
 
     @property
     def run(self) -> RunInfo:

@@ -21,6 +21,7 @@ OWN_SPAN = "span"
 
 _DOUBLES = frozenset(("temperature", "top_p", "frequency_penalty", "presence_penalty"))
 _SHORT = 256
+_INT64 = range(-(2**63), 2**63)
 _OURS = frozenset((names.OUTCOME, names.RUN_ID))
 
 
@@ -49,6 +50,26 @@ def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValu
         _add(attributes, {names.METADATA_PREFIX + str(key): value for key, value in call.metadata.items()})
     if call.attributes:
         _add(attributes, {str(key): value for key, value in call.attributes.items() if key not in _OURS})
+    return attributes
+
+
+def attributes_at_start(call: Call) -> dict[str, AttributeValue]:
+    """What samplers may decide by: operation, provider, model and address of a call that begins.
+
+    >>> attributes_at_start(Call(1, 1, 1, kind="tool", name="weather", operation="span"))
+    {'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': 'weather'}
+    """
+    attributes: dict[str, AttributeValue] = {}
+    if call.operation == OWN_SPAN:
+        _add(attributes, _own_span(call))
+        return attributes
+    values = {
+        names.OPERATION_NAME: names.OPERATION_OF_READER.get(call.operation),
+        names.PROVIDER_NAME: provider_of_call(call) if call.server_host else None,
+        names.REQUEST_MODEL: call.model,
+    }
+    _add(attributes, values)
+    _add(attributes, _server(call))
     return attributes
 
 
@@ -87,6 +108,9 @@ def _add(attributes: dict[str, AttributeValue], values: Mapping[str, object]) ->
             continue
         # Most values are as they should be already; asking that first spares half of the time.
         if type(value) is str and value and len(value) <= _SHORT and value.isascii():
+            attributes[name] = value
+            continue
+        if type(value) is float or (type(value) is int and value in _INT64):
             attributes[name] = value
             continue
         safe = attribute_value(value)

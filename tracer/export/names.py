@@ -102,7 +102,15 @@ INVOKE_WORKFLOW = "invoke_workflow"
 EXECUTE_TOOL = "execute_tool"
 RETRIEVAL = "retrieval"
 
-OPERATION_OF_READER = {"chat": CHAT, "responses": CHAT, "messages": CHAT, "completions": TEXT_COMPLETION, "embeddings": EMBEDDINGS}
+OPERATION_OF_READER = {
+    "chat": CHAT,
+    "responses": CHAT,
+    "messages": CHAT,
+    "langchain": CHAT,
+    "object": CHAT,
+    "completions": TEXT_COMPLETION,
+    "embeddings": EMBEDDINGS,
+}
 """`gen_ai.operation.name` by `Call.operation`, for calls whose bodies could not be read."""
 
 OPERATION_OF_KIND = {

@@ -35,7 +35,7 @@ def spans_of(record: Record, settings: Settings) -> list[SpanData]:
     start, end = _wall(call, call.started), _wall(call, max(call.ended, call.started))
     span = SpanData(
         name=span_name(record),
-        kind=_kind(call),
+        kind=kind_of(call),
         trace_id=call.trace_id,
         span_id=call.span_id,
         parent_span_id=call.parent_span_id,
@@ -76,7 +76,8 @@ def attempt_span_id(span_id: int, index: int) -> int:
     return int.from_bytes(digest, "big") or 1
 
 
-def _kind(call: Call) -> str:
+def kind_of(call: Call) -> str:
+    """The kind of the call's span: CLIENT or INTERNAL."""
     # A retriever asks a store outside of the process; other spans of the application's own run inside.
     return CLIENT if call.operation != OWN_SPAN or call.kind == RETRIEVER else INTERNAL
 

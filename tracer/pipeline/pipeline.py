@@ -16,19 +16,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracer.call import UNFINISHED, Call
-from tracer.cost import Prices
+from tracer.call import Call
 from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import wanted
+from tracer.pipeline.exits import hook_into_multiprocessing
 from tracer.pipeline.ledger import Account
+from tracer.pipeline.readings import CallReader
 from tracer.pipeline.sender import Sender
 from tracer.pipeline.starts import Starts
 from tracer.pipeline.waiting import QUEUE_FULL
 from tracer.pipeline.weight import weight_of, without_bodies
-from tracer.reading import read_call
 from tracer.reading.record import Record
-from tracer.runtime import close_call, count_of, logger, report_fault, runtime
+from tracer.runtime import count_of, finish_open_calls, logger, report_fault, runtime
 from tracer.scope import EMPTY, enter, leave
 from tracer.settings import Settings
 
@@ -39,6 +39,9 @@ BATCH_BYTES = 8 * 1024 * 1024
 BUSY_INTERVAL = 0.1
 IDLE_INTERVAL = 0.5
 """Seconds between two looks at the queue, while there is work and after a while without."""
+
+LEFT_TO_HOST = "exported by the application's own tracer provider"
+"""Why a record did not go to our OTLP endpoint."""
 
 _QUIET_LOOKS = 20
 
@@ -123,7 +126,7 @@ class Pipeline:
                 leave(scope)
             self._thread = thread
             runtime.running = True
-        _hook_into_multiprocessing()
+        hook_into_multiprocessing(at_exit)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything finished so far has arrived or was given up; False when `timeout` (seconds) went by first."""
@@ -272,7 +275,7 @@ class Pipeline:
                 marker = item
                 break
             if item is not None and item.sampled:
-                records.append(self._read(item))
+                records.append(self._reader.read(item))
             time.sleep(0)  # Give the interpreter lock to the application after each record.
         self._export(records)
         if marker is not None:
@@ -293,9 +296,7 @@ class Pipeline:
             return item
 
     def _prepare(self) -> None:
-        self._prices = Prices(self._settings.prices)
-        if self._prices.problem:
-            logger.warning("tracer: %s", self._prices.problem)
+        self._reader = CallReader(self._settings)
         self._destinations = self._make_destinations(self._settings)
         with self._books:
             for destination in self._destinations:
@@ -314,27 +315,17 @@ class Pipeline:
             for sender in self._senders():
                 sender.open(calls)
 
-    def _read(self, call: Call) -> Record:
-        try:
-            record = read_call(call)
-            if record.generation is not None:
-                record.generation.cost = self._prices.cost_of(record.generation)
-                _learn(record)
-        except Exception as fault:
-            if not report_fault("reading a call", fault):
-                logger.error("tracer: reading a call failed", exc_info=fault)
-            record = Record(call, call.ending)
-        return record
-
     def _export(self, records: Sequence[Record]) -> None:
         if not records:
             return
         for destination in self._destinations:
+            theirs = _without_host(records) if destination.name == "otlp" else records
             try:
-                delivery = destination.export(records)
+                delivery = destination.export(theirs)
             except Exception as fault:
                 report_fault(f"exporting to {destination.name}", fault)
-                delivery = Delivery(dropped={"error": len(records)})
+                delivery = Delivery(dropped={"error": len(theirs)})
+            delivery.drop(LEFT_TO_HOST, len(records) - len(theirs))
             self._settle(destination.name, delivery)
 
     def _settle(self, name: str, delivery: Delivery) -> None:
@@ -349,14 +340,9 @@ def _add(counts: dict[str, int], reason: str, count: int) -> None:
         counts[reason] = counts.get(reason, 0) + count
 
 
-def _learn(record: Record) -> None:
-    """Remember endpoints that send usage on a stream although nobody asked."""
-    call, generation = record.call, record.generation
-    if generation is None or not call.streaming or call.asked_usage or call.operation != "chat" or generation.usage is None:
-        return
-    options = (generation.request or {}).get("stream_options")
-    if not (isinstance(options, dict) and "include_usage" in options):
-        runtime.usage_unasked.add(call.endpoint)
+def _without_host(records: Sequence[Record]) -> Sequence[Record]:
+    """The application's own provider exports the calls that are spans of it."""
+    return [record for record in records if record.call.host is None]
 
 
 def _after_fork() -> None:
@@ -371,20 +357,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def finish_open_calls() -> int:
-    """End every open call as unfinished (the process is going away); gives their number."""
-    open_calls = list(runtime.open_calls.values())
-    return sum(close_call(call, UNFINISHED) for call in open_calls)
-
-
-def _hook_into_multiprocessing() -> None:
-    """Children of multiprocessing end by `os._exit`, without atexit; they do run multiprocessing's own finalizers."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is None or sys.modules["multiprocessing"].parent_process() is None:
-        return
-    util.Finalize(None, at_exit, exitpriority=0)
 
 
 def at_exit() -> None:

@@ -59,7 +59,7 @@ def run_of(record: Record, settings: Settings) -> LangSmithRun:
 
 def start_of(call: Call, settings: Settings) -> LangSmithRun:
     """The run of a call that goes on."""
-    run_id, trace_id = str(UUID(int=call.run_id)), str(UUID(int=call.trace_id))
+    run_id, trace_id = str(UUID(int=call.run_id)), str(UUID(int=call.root_run_id or call.trace_id))
     parent = None if call.parent_run_id is None else str(UUID(int=call.parent_run_id))
     # Ancestors are told by their ids alone, to the millisecond.
     ancestors = dict.fromkeys(item for item in (trace_id, parent) if item is not None and item != run_id)
@@ -77,10 +77,17 @@ def start_of(call: Call, settings: Settings) -> LangSmithRun:
         inputs=_object(call.input_json if call.content_inputs else None),
         outputs=None,
         error=None,
-        extra=json_bytes({"metadata": call.metadata or {}}),
+        extra=json_bytes({"metadata": {**(call.metadata or {}), **_foreign_ids(call)}}),
         events=b"[]",
         serialized=None,
     )
+
+
+def _foreign_ids(call: Call) -> dict[str, str]:
+    """The ids in other telemetry, under whose spans a trace of LangSmith has an id of its own."""
+    if call.root_run_id in (0, call.trace_id):
+        return {}
+    return {"otel.trace_id": f"{call.trace_id:032x}", "otel.span_id": f"{call.span_id:016x}"}
 
 
 def _object(text: bytes | None) -> bytes:

@@ -1,0 +1,273 @@
+"""Our calls as spans of the application's provider: begun and ended in the thread of the caller, so that they nest and can be flushed.
+
+This module is loaded only after the application has loaded OpenTelemetry itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace as otel_trace
+from opentelemetry.context.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.status import Status, StatusCode
+
+from tracer.call import Call
+from tracer.export import names
+from tracer.export.attributes import attributes_at_start
+from tracer.export.readable import SCOPE_NAME, version
+from tracer.export.span import CLIENT, SpanData
+from tracer.export.spans import kind_of, span_name, spans_of
+from tracer.host.later import Later
+from tracer.pipeline.ledger import Account
+from tracer.pipeline.readings import CallReader
+from tracer.reading.record import Record
+from tracer.runtime import count_of, report_fault, runtime
+from tracer.scope import Lease, Parent, Scope
+from tracer.settings import Settings
+
+_SUPPRESSED = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+_KINDS = {True: SpanKind.CLIENT, False: SpanKind.INTERNAL}
+
+
+class Recorder:
+    """Begins and ends spans with the provider that is in use, and counts them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tracer: Any = None
+        self._reader = CallReader(settings)
+        self._later: Later[RecordedSpan] = Later(self.end, self._reader.warm_up)
+        self.after_fork()
+
+    def use(self, provider: Any) -> None:
+        """Take a provider for the calls that begin from now on; open ones stay with the one they began with."""
+        self._tracer = provider.get_tracer(SCOPE_NAME, version(), schema_url=names.SCHEMA_URL)
+
+    def after_fork(self) -> None:
+        """Count from nothing, without a thread."""
+        self._later.after_fork()
+        self._books = threading.Lock()
+        self._account = Account()
+        self._sampled_out = 0
+        self._started = itertools.count()
+
+    # A call begins.
+
+    def begin(self, call: Call, scope: Scope) -> None:
+        """Begin the span of a call under what is nearest: our own parent, or a span of the application that was opened inside of it."""
+        current = otel_context.get_current()
+        if current.get(_SUPPRESSED):
+            return
+        if not self._later.started:
+            self._later.start()
+        elif self._later:
+            self._later.catch_up()
+        try:
+            call.host = self._begun(call, scope.parent, current)
+        except Exception as fault:
+            self._lose("error")
+            if not report_fault("beginning a span with the application's tracer provider", fault):
+                raise
+        next(self._started)
+
+    def _begun(self, call: Call, parent: Parent | None, current: Context) -> RecordedSpan:
+        while isinstance(current, _LentContext) and (parent is None or parent.host is not current.span):
+            current = current.earlier  # Lent by a sibling: several calls of a framework may begin at one place.
+        outside = otel_trace.get_current_span(current).get_span_context()
+        inside = _context_under(parent, outside, current)
+        if inside is None:
+            inside = current
+            call.parent_span_id = outside.span_id if outside.is_valid else None
+            call.parent_is_remote = outside.is_remote
+        name = span_name(Record(call, ""))
+        span = self._tracer.start_span(
+            name,
+            context=inside,
+            kind=_KINDS[kind_of(call) == CLIENT],
+            attributes=attributes_at_start(call),
+            start_time=call.started_wall,
+        )
+        own: SpanContext = span.get_span_context()
+        if own.is_valid:
+            call.trace_id = own.trace_id
+            # A provider that takes no part hands on its parent's span: then the id stays ours.
+            call.span_id = call.span_id if own.span_id == call.parent_span_id else own.span_id
+            call.sampled = bool(own.trace_flags.sampled)
+        return RecordedSpan(self, call, name, span, own, otel_trace.set_span_in_context(span, inside), outside)
+
+    # It ends.
+
+    def end_later(self, span: RecordedSpan) -> None:
+        """End a span as soon as no lock can be held. Safe in finalizers."""
+        self._later.put(span)
+
+    def end(self, recorded: RecordedSpan) -> None:
+        """Write what the call was into its span, and end that. Spans that are not recorded are not read."""
+        call, span, context = recorded.call, recorded.span, recorded.inside
+        # What outlives the call must not keep its content alive, and a call is not to wait for the garbage collection.
+        recorded.call = recorded.span = recorded.inside = None
+        if call is None or span is None or context is None:
+            return
+        if not span.is_recording():
+            with self._books:
+                self._sampled_out += 1
+            return
+        try:
+            own, *attempts = spans_of(self._reader.read(call), self._settings)
+            try:
+                _write(span, own, recorded.name)
+                for attempt in attempts:
+                    self._end_attempt(attempt, context)
+            finally:
+                span.end(own.end)
+        except Exception as fault:
+            self._lose("error")
+            if not report_fault("ending a span with the application's tracer provider", fault):
+                raise
+        else:
+            with self._books:
+                self._account.exported += 1
+
+    def _end_attempt(self, attempt: SpanData, context: Context) -> None:
+        span = self._tracer.start_span(attempt.name, context, SpanKind.CLIENT, attempt.attributes, start_time=attempt.start)
+        if attempt.error is not None:
+            span.set_status(Status(StatusCode.ERROR, attempt.error or None))
+        span.end(attempt.end)
+
+    def _lose(self, reason: str) -> None:
+        with self._books:
+            self._account.drop(reason, 1)
+
+    # The whole.
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything that was left for later is done."""
+        return self._later.catch_up(max(timeout, 0.001))
+
+    def shutdown(self, timeout: float) -> bool:
+        """End what is left, and the thread."""
+        done = self.flush(timeout)
+        self._later.stop()
+        return done
+
+    def balance(self) -> dict[str, Any]:
+        """The account of this destination, with a number of started calls of its own: earlier ones had no provider to go to."""
+        with self._books:
+            return {
+                "started": count_of(self._started),
+                "open": sum(1 for call in tuple(runtime.open_calls.values()) if call.host is not None),
+                "exported": self._account.exported,
+                "sampled_out": self._sampled_out,
+                "dropped": dict(self._account.dropped),
+                "queued": len(self._later),
+            }
+
+
+class RecordedSpan:
+    """A call's span with the application's provider. `inside` is the context with it as the current span; both go when it ends.
+
+    `outside` is the span that was current when it began.
+    """
+
+    __slots__ = ("_recorder", "call", "context", "inside", "name", "outside", "span")
+
+    def __init__(
+        self, recorder: Recorder, call: Call, name: str, span: Any, context: SpanContext, inside: Context, outside: SpanContext
+    ) -> None:
+        self._recorder = recorder
+        self.call: Call | None = call
+        self.name = name
+        self.span = span
+        self.context = context
+        self.inside: Context | None = inside
+        self.outside = outside
+
+    def attach(self, lease: object) -> Callable[[], object] | None:
+        """Make it the current span; gives what puts the earlier context back.
+
+        Contexts are put back by setting them: a token could be of another task or thread by then.
+        """
+        inside = self.inside
+        if inside is None:
+            return None
+        earlier = otel_context.get_current()
+        try:
+            otel_context.attach(inside if lease is None else _LentContext(self, lease, earlier))
+        except Exception as fault:
+            if not report_fault("entering a span of the application's tracer provider", fault):
+                raise
+            return None
+        return lambda: otel_context.attach(earlier)
+
+    def end(self, finalizing: bool) -> None:
+        """The call has ended."""
+        if finalizing:
+            self._recorder.end_later(self)
+        else:
+            self._recorder.end(self)
+
+
+class _LentContext(Context):
+    """A context that turns into the earlier one when its lease is over, for callbacks whose end may run somewhere else."""
+
+    __slots__ = ("_lease", "earlier", "span")
+
+    def __init__(self, span: RecordedSpan, lease: Any, earlier: Context) -> None:
+        super().__init__()
+        self._lease: Lease = lease
+        self.span = span
+        self.earlier = earlier
+
+    def _now(self) -> Context:
+        inside = self.span.inside
+        return inside if inside is not None and self._lease.active else self.earlier
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._now().get(key, default)
+
+    def copy(self) -> dict[str, object]:
+        return self._now().copy()
+
+    def __getitem__(self, key: str) -> object:
+        return self._now()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._now()
+
+
+def _context_under(parent: Parent | None, outside: SpanContext, current: Context) -> Context | None:
+    """The context in which `parent` is current, or None where OpenTelemetry's own current span is nearer.
+
+    Ours is nearer if no span of the application was opened since it began: then what is current is ours, or what was current before it
+    (a framework's callbacks cannot always set it), or nothing (a new thread).
+    """
+    if parent is None:
+        return None
+    host = parent.host
+    if host is None:
+        if outside.is_valid:
+            return None
+        flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
+        return otel_trace.set_span_in_context(NonRecordingSpan(SpanContext(parent.trace_id, parent.span_id, parent.remote, flags)), current)
+    assert isinstance(host, RecordedSpan)
+    if outside == host.context:
+        return current
+    if outside.is_valid and outside != host.outside:
+        return None
+    return otel_trace.set_span_in_context(host.span or NonRecordingSpan(host.context), current)
+
+
+def _write(span: Any, data: SpanData, name: str) -> None:
+    # Where the provider has room for few attributes, the first ones written are dropped: the least important go first.
+    span.set_attributes(dict(reversed(data.attributes.items())))
+    if data.name != name:
+        span.update_name(data.name)
+    for event in data.events:
+        span.add_event(event.name, event.attributes, event.time)
+    if data.error is not None:
+        span.set_status(Status(StatusCode.ERROR, data.error or None))
