@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 import tracer
 from tests.integration.capture_support import PLAIN, create, make_client
-from tests.support import ROOT, clean_environment
+from tests.support import ROOT, clean_environment, run_program
 from tracer import propagation
 from tracer.call import Call
 from tracer.propagation import parse_baggage, parse_traceparent
@@ -219,3 +219,23 @@ def test_threads_and_processes(calls: list[Call]) -> None:
     assert run.trace_id in child.stdout.split(maxsplit=1)[1]
     assert [f"{call.trace_id:032x}" for call in calls] == [run.trace_id] * 2
     assert f"{calls[0].parent_span_id:016x}" == run.span_id
+
+
+def test_beside_an_applications_own_provider() -> None:
+    code = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import tracer
+with tracer.continue_from({"traceparent": "%s"}), tracer.trace("job"):
+    inside = tracer.headers()
+(span,) = exporter.get_finished_spans()
+print(f"{span.context.trace_id:032x} {span.parent.span_id:016x} {span.parent.is_remote}", f"{span.context.span_id:016x}" in inside["traceparent"])
+"""
+    ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
+    _, trace_id, span_id, _ = TRACEPARENT.split("-")
+    assert ended.out.split() == [trace_id, span_id, "True", "True"]
