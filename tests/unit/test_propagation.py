@@ -234,7 +234,8 @@ import tracer
 with tracer.continue_from({"traceparent": "%s"}), tracer.trace("job"):
     inside = tracer.headers()
 (span,) = exporter.get_finished_spans()
-print(f"{span.context.trace_id:032x} {span.parent.span_id:016x} {span.parent.is_remote}", f"{span.context.span_id:016x}" in inside["traceparent"])
+print(f"{span.context.trace_id:032x} {span.parent.span_id:016x} {span.parent.is_remote}")
+print(f"{span.context.span_id:016x}" in inside["traceparent"])
 """
     ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
     _, trace_id, span_id, _ = TRACEPARENT.split("-")
