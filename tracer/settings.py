@@ -233,6 +233,30 @@ VARIABLES: tuple[Variable, ...] = (
         "Send runs uncompressed.",
     ),
     Variable(
+        "langsmith_hide_inputs",
+        ("LANGSMITH_HIDE_INPUTS", "LANGCHAIN_HIDE_INPUTS"),
+        parsing.boolean,
+        False,
+        "true or false",
+        "LangSmith-style backends get no inputs, and of an error its type only.",
+    ),
+    Variable(
+        "langsmith_hide_outputs",
+        ("LANGSMITH_HIDE_OUTPUTS", "LANGCHAIN_HIDE_OUTPUTS"),
+        parsing.boolean,
+        False,
+        "true or false",
+        "LangSmith-style backends get no outputs, and of an error its type only.",
+    ),
+    Variable(
+        "langsmith_hide_metadata",
+        ("LANGSMITH_HIDE_METADATA", "LANGCHAIN_HIDE_METADATA"),
+        parsing.boolean,
+        False,
+        "true or false",
+        "LangSmith-style backends get no metadata.",
+    ),
+    Variable(
         "capture_message_content",
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",),
         parsing.capture_content,
@@ -382,6 +406,9 @@ class Settings:
     langsmith_sampling_rate: float = 1.0
     langsmith_batch_limit: int | None = None
     langsmith_no_compression: bool = False
+    langsmith_hide_inputs: bool = False
+    langsmith_hide_outputs: bool = False
+    langsmith_hide_metadata: bool = False
     capture_message_content: str | None = None
     sdk_disabled: bool = False
     traces_exporter: tuple[str, ...] = ()

@@ -40,9 +40,31 @@ class LangSmithRun:
 
 
 def run_of(record: Record, settings: Settings) -> LangSmithRun:
-    """The run of a call that is over."""
+    """The run of a call that is over, without what `LANGSMITH_HIDE_*` keeps back."""
+    return _hidden(_finished(record, settings), record.call, settings)
+
+
+def start_of(call: Call, settings: Settings) -> LangSmithRun:
+    """The run of a call that goes on, without what `LANGSMITH_HIDE_*` keeps back."""
+    return _hidden(_begun(call, settings), call, settings)
+
+
+def _hidden(run: LangSmithRun, call: Call, settings: Settings) -> LangSmithRun:
+    if settings.langsmith_hide_inputs:
+        run.inputs = b"{}"
+    if settings.langsmith_hide_outputs and run.outputs is not None:
+        run.outputs = b"{}"
+    if run.error is not None and (settings.langsmith_hide_inputs or settings.langsmith_hide_outputs):
+        # The text of an error often quotes what was asked or answered.
+        run.error = call.failure.type if call.failure else "failed"
+    if settings.langsmith_hide_metadata:
+        run.extra = json_bytes({"metadata": {}})
+    return run
+
+
+def _finished(record: Record, settings: Settings) -> LangSmithRun:
     call = record.call
-    run = start_of(call, settings)
+    run = _begun(call, settings)
     run.name = span_name(record)[:_MOST_NAME]
     run.end_time = _iso(call.started_wall + call.ended - call.started)
     generation = record.generation
@@ -57,8 +79,7 @@ def run_of(record: Record, settings: Settings) -> LangSmithRun:
     return run
 
 
-def start_of(call: Call, settings: Settings) -> LangSmithRun:
-    """The run of a call that goes on."""
+def _begun(call: Call, settings: Settings) -> LangSmithRun:
     run_id, trace_id = str(UUID(int=call.run_id)), str(UUID(int=call.root_run_id or call.trace_id))
     parent = None if call.parent_run_id is None else str(UUID(int=call.parent_run_id))
     # Ancestors are told by their ids alone, to the millisecond.
