@@ -1,25 +1,24 @@
-"""OTLP over HTTP: `http/protobuf` to the endpoint of the settings, encoded by the official classes."""
+"""OTLP: records as spans in the encoding of the official classes, to the endpoint and by the protocol of the settings."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Protocol
 
 from tracer.export import names
+from tracer.export.certificates import CLIENT, KEY, certificates_of
 from tracer.export.content import CONTENT_NAMES
-from tracer.export.http import Answer, Http, judge, judge_error
-from tracer.export.notices import Notices, logger, quiet, silence_exporters
+from tracer.export.endpoint import GRPC, basic_authorization, endpoint_of, protocol_of, without_secrets
+from tracer.export.notices import Notices, quiet, silence_exporters, warn_once
+from tracer.export.otlp_grpc import GrpcWire
+from tracer.export.otlp_http import HttpWire
 from tracer.export.readable import readable_spans, version
 from tracer.export.shorten import shorten
 from tracer.export.span import SpanData
 from tracer.export.spans import spans_of
-from tracer.export.texts import shorten_text
-from tracer.export.transport import ACCEPTED, Item, Limits, Packed, Verdict
+from tracer.export.transport import Item, Limits, Packed, Verdict
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
@@ -32,23 +31,20 @@ if TYPE_CHECKING:
 SPLIT = 4 * 1024 * 1024
 """Bytes of one request; a record that is larger alone travels alone."""
 
-MOST_RECORDS = 512
-
-DEFAULT_ENDPOINT = "http://localhost:4318"
-TRACES_PATH = "v1/traces"
-GRPC_PORT = 4317
-
 _SPANS = "spans"
 _FRAME = 4096
-_EXPLANATION = 200
-_UNREACHABLE = "Set OTEL_EXPORTER_OTLP_ENDPOINT or start a collector."
-_ADVICE = {
-    401: "Check OTEL_EXPORTER_OTLP_HEADERS. Nothing more is sent there until the settings change.",
-    403: "Check OTEL_EXPORTER_OTLP_HEADERS. Nothing more is sent there until the settings change.",
-    404: "Check the path of the endpoint.",
-}
 
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compress(body, 6), "deflate": zlib.compress}
+
+class Wire(Protocol):
+    """Carries requests to an endpoint by one protocol. Making one opens nothing."""
+
+    def send(self, request: bytes, timeout: float) -> Verdict:
+        """Send an `ExportTraceServiceRequest`, waiting at most `timeout` seconds, and say what became of it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +73,12 @@ class OtlpTransport:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = endpoint_of(settings)
-        shown = without_secrets(self.endpoint)
-        self.place = f"OTLP endpoint {shown}"
-        self.timeout = settings.otlp_timeout
+        self.place = f"OTLP endpoint {without_secrets(self.endpoint)}"
+        self.timeout = min(settings.otlp_timeout, settings.otlp_export_timeout / 1000 or settings.otlp_timeout)
         self._settings = settings
         self._notices = Notices()
         self._encoder: _Encoder | None = None
-        certificate, key = settings.otlp_client_certificate, settings.otlp_client_key
-        self._http = Http(
-            {
-                "user-agent": f"chat-tracer/{version()}",
-                **(settings.otlp_headers or {}),
-                "content-type": "application/x-protobuf",
-                **({} if settings.otlp_compression == "none" else {"content-encoding": settings.otlp_compression}),
-            },
-            settings.otlp_certificate,
-            (certificate, key) if certificate and key else certificate,
-        )
-        self._compress = _COMPRESS.get(settings.otlp_compression, bytes)
-        _say_protocol(settings, self.endpoint, shown)
+        self._wire = wire_of(settings, self.endpoint)
 
     def pack(self, records: Sequence[Record]) -> Packed:
         """One item for each record. The first call imports the official classes."""
@@ -128,20 +111,12 @@ class OtlpTransport:
 
     def limits(self, _timeout: float, /) -> Limits:
         """Nothing to ask."""
-        return Limits(MOST_RECORDS, SPLIT - _FRAME)
+        return Limits(self._settings.otlp_batch, SPLIT - _FRAME)
 
     def send(self, items: Sequence[Item], timeout: float) -> Verdict:
-        """POST the items."""
+        """Send the items in one request."""
         assert self._encoder is not None
-        body = self._compress(self._encoder.request([item.parts[_SPANS] for item in items]))
-        try:
-            answer = self._http.request("POST", self.endpoint, timeout, body)
-        except Exception as error:
-            return judge_error(error, timeout, _UNREACHABLE)
-        if not answer.ok:
-            return judge(answer, "the spans", _ADVICE)
-        rejected, why = _partial_success(answer)
-        return Verdict(ACCEPTED, "rejected", f"rejected {rejected} spans ({why or 'without a reason'})", rejected=rejected)
+        return self._wire.send(self._encoder.request([item.parts[_SPANS] for item in items]), timeout)
 
     def shorten(self, item: Item, limit: int) -> dict[str, bytes] | None:
         """Cut inside the content attributes of the item's first span, or leave them out."""
@@ -158,7 +133,7 @@ class OtlpTransport:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._http.close()
+        self._wire.close()
 
 
 def _encoder(settings: Settings) -> _Encoder:
@@ -206,19 +181,6 @@ def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None
         span.attributes.add(key=names.CONTENT_SHA256).value.string_value = shortened.original_sha256
 
 
-def _partial_success(answer: Answer) -> tuple[int, str]:
-    """How many spans an endpoint that accepted the request did not take, and why."""
-    if not answer.body or "protobuf" not in answer.headers.get("content-type", ""):
-        return 0, ""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-    try:
-        partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
-    except Exception:
-        return 0, ""
-    return max(partial.rejected_spans, 0), shorten_text(partial.error_message, _EXPLANATION)
-
-
 def _varint(number: int) -> bytes:
     """A length as protobuf writes it: seven bits a byte, the lowest first.
 
@@ -233,45 +195,12 @@ def _varint(number: int) -> bytes:
     return bytes(written)
 
 
-def _say_protocol(settings: Settings, endpoint: str, shown: str) -> None:
-    asked = settings.otlp_protocol
-    if asked not in (None, "http/protobuf"):
-        _warn_once(f"OTLP protocol {asked} is not supported yet; using http/protobuf to {shown}.")
-    elif asked is None and urlsplit(endpoint).port == GRPC_PORT:
-        _warn_once(f"port {GRPC_PORT} is the one for gRPC, but http/protobuf is sent to {shown}; its port is mostly 4318.")
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(text: str) -> None:
-    """Log a line the first time it comes up in this process, however often destinations are made."""
-    if text not in _warned:
-        _warned.add(text)
-        logger.warning("tracer: %s", text)
-
-
-def endpoint_of(settings: Settings) -> str:
-    """The URL for traces: the traces endpoint as it is, else the general one with `/v1/traces`, else localhost.
-
-    >>> endpoint_of(Settings(otlp_endpoint="http://collector:4318/"))
-    'http://collector:4318/v1/traces'
-    """
-    if settings.otlp_traces_endpoint:
-        return _with_scheme(settings.otlp_traces_endpoint)
-    return f"{_with_scheme(settings.otlp_endpoint or DEFAULT_ENDPOINT).rstrip('/')}/{TRACES_PATH}"
-
-
-def without_secrets(url: str) -> str:
-    """The URL as it may be logged: without user, password, query and fragment.
-
-    >>> without_secrets("https://me:key@collector:4318/v1/traces?token=x")
-    'https://collector:4318/v1/traces'
-    """
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _with_scheme(endpoint: str) -> str:
-    # The settings also allow host:port, the form that is common for gRPC.
-    return endpoint if "://" in endpoint else f"http://{endpoint}"
+def wire_of(settings: Settings, endpoint: str) -> Wire:
+    """What carries requests to `endpoint`. Says in one line each which settings do not go together."""
+    if settings.otlp_client_key and not settings.otlp_client_certificate:
+        warn_once(f"{KEY}={settings.otlp_client_key!r} is not used: set {CLIENT} to the certificate that belongs to it.")
+    headers = {**basic_authorization(endpoint), **(settings.otlp_headers or {})}
+    agent, certificates, protocol = f"chat-tracer/{version()}", certificates_of(settings), protocol_of(settings)
+    if protocol == GRPC:
+        return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates)
+    return HttpWire(endpoint, protocol, {"user-agent": agent, **headers}, settings.otlp_compression, certificates)
