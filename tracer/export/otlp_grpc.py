@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 NOT_GRPC = "Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if the endpoint takes OTLP over HTTP only."
+ENCRYPTED = "Begin OTEL_EXPORTER_OTLP_ENDPOINT with https:// if the endpoint is encrypted."
 PLAIN = "Begin OTEL_EXPORTER_OTLP_ENDPOINT with http://, or set OTEL_EXPORTER_OTLP_INSECURE=true, if the endpoint is not encrypted."
 
 MISSING = "OTEL_EXPORTER_OTLP_PROTOCOL='grpc' (also meant by port 4317) needs the package grpcio, which cannot be imported."
@@ -50,9 +51,7 @@ _TOO_LARGE = re.compile(r"(larger|bigger) than max|exceeds (the )?max|too large|
 _NOT_THERE = re.compile(
     r"failed to connect|connection refused|errors? resolving|name resolution|handshake|socket closed|no route", re.IGNORECASE
 )
-_REASON = re.compile(r"last error: (?:UNKNOWN: )?(?:ipv[46]:\S+ )?(?:Failed to connect to remote host: )?(?:connect: )?(.*)", re.DOTALL)
-_HANDSHAKE = re.compile(r"handshake|ssl|tls|certificate", re.IGNORECASE)
-_WRONG_VERSION = "WRONG_VERSION_NUMBER"
+_REASON = re.compile(r"last error: (?:[A-Z_]+: )?(?:ipv[46]:\S+: )?(?:Failed to connect to remote host: )?(?:connect: )?(.*)", re.DOTALL)
 
 
 class GrpcWire:
@@ -175,9 +174,20 @@ def judge(status: str, details: str, trailing: Sequence[Any], timeout: float, se
 def _not_there(details: str, secure: bool) -> Verdict:
     found = _REASON.search(details)
     why = " ".join(shorten_text(found[1] if found else details, _EXPLANATION).split())
-    if secure and _HANDSHAKE.search(details):
-        return Verdict(RETRY, UNREACHABLE, f"cannot be reached (TLS: {why})", PLAIN if _WRONG_VERSION in details else CERTIFICATES)
-    return Verdict(RETRY, UNREACHABLE, f"cannot be reached ({why[:1].lower()}{why[1:]})", START)
+    if not why[1:2].isupper():
+        why = why[:1].lower() + why[1:]
+    return Verdict(RETRY, UNREACHABLE, f"cannot be reached ({why})", _connection_advice(details, secure))
+
+
+def _connection_advice(details: str, secure: bool) -> str:
+    if "HTTP/2" in details:
+        return NOT_GRPC
+    if "WRONG_VERSION_NUMBER" in details:
+        return PLAIN
+    refused = "failed to connect" in details and "Socket closed" in details
+    if secure and (refused or "handshake" in details):
+        return CERTIFICATES
+    return ENCRYPTED if refused else START
 
 
 def retry_delay(trailing: Sequence[Any]) -> float | None:
