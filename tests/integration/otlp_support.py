@@ -14,6 +14,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -84,6 +85,15 @@ _UNPACK = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands in the request's own thread, and close what comes of it."""
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self.tls.wrap_socket(request, server_side=True) as encrypted:
+            super().finish_request(encrypted, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Failed handshakes are what tests are about."""
@@ -115,8 +125,7 @@ def serving(collector: Collector) -> Generator[Collector, None, None]:
             pass
 
     server = _Server(("127.0.0.1", collector.port), Handler)
-    if collector.tls is not None:
-        server.socket = collector.tls.wrap_socket(server.socket, server_side=True)
+    server.tls = collector.tls
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     collector.url = f"{'http' if collector.tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"

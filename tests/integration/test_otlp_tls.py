@@ -65,8 +65,8 @@ def to(server: Encrypted, protocol: str, **values: str) -> Delivering:
     return delivering(Settings(otlp_endpoint=server.endpoint, otlp_protocol=protocol, **values))  # pyright: ignore[reportArgumentType]
 
 
-def waits(destination: Delivering, caplog: pytest.LogCaptureFixture) -> str:
-    """Hand a record in, and give what is said while it waits."""
+def waits(destination: Delivering, caplog: pytest.LogCaptureFixture, close: bool = True) -> str:
+    """Hand a record in, and give what is said while it waits; then give it up, so that nobody speaks to a server that is going away."""
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         destination.put([llm_record()])
@@ -76,6 +76,8 @@ def waits(destination: Delivering, caplog: pytest.LogCaptureFixture) -> str:
     (line,) = [entry.getMessage() for entry in of_the_export(caplog)]
     assert "1 record waits to be sent." in line
     assert "\n" not in line
+    if close:
+        destination.sender.close(5)
     return line
 
 
@@ -144,7 +146,7 @@ def test_files_that_are_none(
         file.unlink()  # After the settings were read.
     with encrypted(protocol, files, tmp_path, clients=True) as server:
         destination = delivering(replace(chosen, otlp_endpoint=server.endpoint, otlp_protocol=protocol))
-        line = waits(destination, caplog)
+        line = waits(destination, caplog, close=False)
         assert f"cannot be reached ({variable}={str(file)!r}" in line
         assert f"Set {variable}" in line
         # Once the file is right, everything goes on.
@@ -176,10 +178,11 @@ def test_paths_that_lead_nowhere_are_named(suffix: str, signal: str) -> None:
 
 def test_a_key_without_a_certificate_is_said(files: Files, caplog: pytest.LogCaptureFixture) -> None:
     delivering(Settings(otlp_endpoint="https://127.0.0.1:1", otlp_client_key=files.key))
-    assert [entry.getMessage() for entry in caplog.records] == [
+    (line,) = [entry.getMessage() for entry in caplog.records]
+    assert line == (
         f"tracer: OTEL_EXPORTER_OTLP_CLIENT_KEY={files.key!r} is not used: set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE to the certificate "
         "that belongs to it."
-    ]
+    )
 
 
 @PROTOCOLS
