@@ -65,7 +65,8 @@ def serving_grpc(
     collector = collector or GrpcCollector()
     with ThreadPoolExecutor(4) as workers:
         server = grpc.server(workers, options=[("grpc.so_reuseport", 0), *options])
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Service(collector), server)
+        add: Callable[[Any, grpc.Server], None] = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        add(_Service(collector), server)
         address = f"127.0.0.1:{port}"
         number = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
         collector.target = f"127.0.0.1:{number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -79,9 +79,9 @@ def test_the_official_encoder_writes_the_same(collector: Collector) -> None:
 def normal(value: Any) -> Any:
     """Without what is the default, which may be written or left out."""
     if isinstance(value, dict):
-        entries = {key: normal(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        return {key: item for key, item in entries.items() if item not in ("", 0, "0", [], {}) or key.endswith("Value")}  # pyright: ignore[reportUnknownVariableType]
-    return [normal(item) for item in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
+        entries = {key: normal(item) for key, item in cast("dict[str, Any]", value).items()}
+        return {key: item for key, item in entries.items() if item not in ("", 0, "0", [], {}) or key.endswith("Value")}
+    return [normal(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
