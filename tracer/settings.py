@@ -335,6 +335,14 @@ VARIABLES: tuple[Variable, ...] = (
         "Compression of OTLP requests; gRPC has no deflate.",
     ),
     Variable(
+        "otlp_encoder",
+        ("TRACER_OTLP_ENCODER",),
+        parsing.choice("own", "official"),
+        "own",
+        "own or official",
+        "Who writes OTLP requests: our own code, or the classes of opentelemetry-sdk and opentelemetry-proto, several times as slow.",
+    ),
+    Variable(
         "otlp_insecure",
         _otlp("INSECURE"),
         parsing.boolean,
@@ -508,6 +516,7 @@ class Settings:
     otlp_headers: Mapping[str, str] = None  # type: ignore[assignment]  # filled by read; a shared mutable default is worse
     otlp_timeout: float = 10.0
     otlp_compression: str = "none"
+    otlp_encoder: str = "own"
     otlp_insecure: bool = False
     otlp_certificate: str | None = None
     otlp_client_key: str | None = None

@@ -54,6 +54,7 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "otlp_headers": ("Authorization=Bearer%20x,a=b", {"authorization": "Bearer x", "a": "b"}, "no-pair"),
     "otlp_timeout": ("3", 3.0, "0"),
     "otlp_compression": ("gzip", "gzip", "zip"),
+    "otlp_encoder": ("official", "official", "fast"),
     "otlp_insecure": ("True", True, "maybe"),
     "otlp_batch": ("7", 7, "0"),
     "otlp_schedule_delay": ("250", 250.0, "-1"),

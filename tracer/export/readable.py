@@ -6,36 +6,29 @@ No tracer provider takes part: its default limits would drop attributes. `OTEL_*
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
 from tracer.export import names
 from tracer.export.limits import Bounded, span_limits_of
-from tracer.export.notices import warn_once
+from tracer.export.resource import SCOPE_NAME, resource_attributes, version
 from tracer.export.span import CLIENT, SpanData
-from tracer.settings import Settings, environment_value
+from tracer.settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.util.types import Attributes
-
-SCOPE_NAME = "tracer"
-DISTRIBUTION = "chat-tracer"
-
-DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
-"""The SDK itself reads it whenever it makes a resource."""
 
 
 def readable_spans(settings: Settings) -> Callable[[SpanData], ReadableSpan]:
     """A function that makes the official span object of a span. Imports the SDK; to be called in the worker's thread."""
     # The one place in this file where the SDK is imported.
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
     from opentelemetry.trace.status import Status, StatusCode
 
-    resource = resource_of(settings)
+    resource = Resource(resource_attributes(settings))
     scope = InstrumentationScope(SCOPE_NAME, version(), names.SCHEMA_URL)
     limited = _limited(settings)
     sampled = TraceFlags(TraceFlags.SAMPLED)
@@ -59,31 +52,6 @@ def readable_spans(settings: Settings) -> Callable[[SpanData], ReadableSpan]:
         )
 
     return readable
-
-
-def resource_of(settings: Settings) -> Resource:
-    """The resource of our spans: the settings' names over what the SDK finds out about the process, and our distribution."""
-    from opentelemetry.sdk.resources import Resource
-
-    _say_unknown_detectors()
-    attributes = dict(settings.resource_attributes or {})
-    if settings.service_name:
-        attributes["service.name"] = settings.service_name
-    attributes["telemetry.distro.name"] = DISTRIBUTION
-    attributes["telemetry.distro.version"] = version()
-    try:
-        return Resource.create(attributes)
-    except Exception:
-        # Detectors named in the environment are foreign code.
-        return Resource(attributes)
-
-
-def version() -> str:
-    """The installed version of this library; `0` where it runs without being installed."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def _limited(settings: Settings) -> Callable[[SpanData], tuple[Attributes, Sequence[Event]]]:
@@ -112,14 +80,3 @@ def _limited(settings: Settings) -> Callable[[SpanData], tuple[Attributes, Seque
         return attributes
 
     return limited if limits.any else whole
-
-
-def _say_unknown_detectors() -> None:
-    given = environment_value(DETECTORS)
-    if given is None:
-        return
-    known = sorted(entry.name for entry in metadata.entry_points(group="opentelemetry_resource_detector"))
-    unknown = [name for name in (part.strip() for part in given.split(",")) if name not in (*known, "", "*")]
-    if unknown:
-        accepted = f"accepted is a comma list of what is installed: {', '.join(known)}"
-        warn_once(f"{DETECTORS}={given!r} names no resource detector with {unknown[0]!r}: {accepted}. Leaving it out.")
