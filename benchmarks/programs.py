@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
-from openai import OpenAI
+from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk
 from opentelemetry.trace import SpanKind
 
@@ -18,6 +18,34 @@ MESSAGES: list[Any] = [
     {"role": "user", "content": "Say it in metres, please, and name the year as well. " * 4},
 ]
 """Three messages of about 200 bytes."""
+
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "small": {"messages": MESSAGES},
+    "long": {"messages": [{"role": "user" if number % 2 else "assistant", "content": "A word. " * 512} for number in range(50)]},
+    "image": {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is shown here?"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0KGgo" * (1024 * 1024 // 11)}},
+                ],
+            }
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": f"look_up_{number}",
+                    "description": "Looks something up.",
+                    "parameters": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]},
+                },
+            }
+            for number in range(5)
+        ],
+    },
+}
+"""Payloads a, b and e of the targets: three small messages; fifty of 4 KB; tools and an image of 1 MB."""
 
 _ANSWER = json.dumps(
     {
@@ -59,33 +87,76 @@ def client() -> OpenAI:
     return OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
 
 
-def call(openai: OpenAI) -> Any:
-    """One small chat call."""
-    return openai.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, temperature=0.5, max_tokens=100)
+def async_client() -> AsyncOpenAI:
+    """The same for async calls."""
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=_ANSWER, headers={"content-type": "application/json"}, request=request)
+
+    http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    return AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=http_client)
 
 
-def hand_written(openai: OpenAI, tracer: Any) -> Callable[[], Any]:
+def call(openai: OpenAI | AsyncOpenAI, payload: str = "small") -> Any:
+    """One chat call."""
+    create: Any = openai.chat.completions.create
+    return create(model="gpt-4o-mini", temperature=0.5, max_tokens=100, **PAYLOADS[payload])
+
+
+def otel_tracer(endpoint: str) -> tuple[Any, Any]:
+    """The OpenTelemetry SDK as most programs set it up: batch processor, OTLP over HTTP."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), max_queue_size=100_000))
+    return provider, provider.get_tracer("benchmark")
+
+
+def hand_written(openai: OpenAI, tracer: Any, payload: str = "small") -> Callable[[], Any]:
     """The yardstick O: one OpenTelemetry SDK span with the same attributes, `json.dumps` of messages and answer."""
 
     def run() -> Any:
         with tracer.start_as_current_span("chat gpt-4o-mini") as span:
-            span.set_attribute("gen_ai.operation.name", "chat")
-            span.set_attribute("gen_ai.provider.name", "openai")
-            span.set_attribute("gen_ai.request.model", "gpt-4o-mini")
-            span.set_attribute("gen_ai.request.temperature", 0.5)
-            span.set_attribute("gen_ai.request.max_tokens", 100)
-            span.set_attribute("gen_ai.input.messages", json.dumps(MESSAGES))
-            response = call(openai)
-            span.set_attribute("gen_ai.response.id", response.id)
-            span.set_attribute("gen_ai.response.model", response.model)
-            span.set_attribute("gen_ai.response.finish_reasons", [choice.finish_reason for choice in response.choices])
-            span.set_attribute("gen_ai.usage.input_tokens", response.usage.prompt_tokens)
-            span.set_attribute("gen_ai.usage.output_tokens", response.usage.completion_tokens)
-            answers = [{"role": choice.message.role, "content": choice.message.content} for choice in response.choices]
-            span.set_attribute("gen_ai.output.messages", json.dumps(answers))
+            _before(span, payload)
+            response = call(openai, payload)
+            _after(span, response)
         return response
 
     return run
+
+
+def hand_written_async(openai: AsyncOpenAI, tracer: Any) -> Callable[[], Any]:
+    """O for an async call."""
+
+    async def run() -> Any:
+        with tracer.start_as_current_span("chat gpt-4o-mini") as span:
+            _before(span, "small")
+            response = await call(openai)
+            _after(span, response)
+        return response
+
+    return run
+
+
+def _before(span: Any, payload: str) -> None:
+    span.set_attribute("gen_ai.operation.name", "chat")
+    span.set_attribute("gen_ai.provider.name", "openai")
+    span.set_attribute("gen_ai.request.model", "gpt-4o-mini")
+    span.set_attribute("gen_ai.request.temperature", 0.5)
+    span.set_attribute("gen_ai.request.max_tokens", 100)
+    span.set_attribute("gen_ai.input.messages", json.dumps(PAYLOADS[payload]["messages"]))
+
+
+def _after(span: Any, response: Any) -> None:
+    span.set_attribute("gen_ai.response.id", response.id)
+    span.set_attribute("gen_ai.response.model", response.model)
+    span.set_attribute("gen_ai.response.finish_reasons", [choice.finish_reason for choice in response.choices])
+    span.set_attribute("gen_ai.usage.input_tokens", response.usage.prompt_tokens)
+    span.set_attribute("gen_ai.usage.output_tokens", response.usage.completion_tokens)
+    answers = [{"role": choice.message.role, "content": choice.message.content} for choice in response.choices]
+    span.set_attribute("gen_ai.output.messages", json.dumps(answers))
 
 
 def hand_written_in_full(openai: OpenAI, tracer: Any) -> Callable[[], Any]:

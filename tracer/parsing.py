@@ -13,6 +13,15 @@ from urllib.parse import unquote, urlsplit
 MEBIBYTE = 1024 * 1024
 
 
+class PartlyAcceptedError(ValueError):
+    """A text of which a part is accepted: `value` is taken, and `used` says in words what that is."""
+
+    def __init__(self, value: object, used: str) -> None:
+        super().__init__(used)
+        self.value = value
+        self.used = used
+
+
 def boolean(text: str) -> bool:
     """`true`, `1`, `yes`, `on` and their opposites, in any case.
 
@@ -113,6 +122,23 @@ def number(least: float, most: float) -> Callable[[str], float]:
 def seconds(least: float) -> Callable[[str], float]:
     """A duration of at least `least`, and no longer than the operating system can wait: `inf` would raise where it is used."""
     return number(least, threading.TIMEOUT_MAX)
+
+
+def milliseconds(text: str) -> float:
+    """A duration of 0 or more milliseconds, no longer than the operating system can wait."""
+    return number(0, threading.TIMEOUT_MAX)(text)
+
+
+def export_seconds(text: str) -> float:
+    """Seconds above 0. From 1000 on they are milliseconds, which the OpenTelemetry specification has and Python's SDK has not.
+
+    >>> export_seconds("2.5")
+    2.5
+    """
+    value = seconds(0.001)(text)
+    if value >= 1000:
+        raise PartlyAcceptedError(value / 1000, f"{value / 1000:g} seconds, as if it were milliseconds")
+    return value
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -237,25 +263,54 @@ def existing_file(text: str) -> str:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """`key=value,key2=value2`, keys and values URL-decoded.
+    """`key=value,key2=value2`, keys and values URL-decoded. What is no pair costs none of its neighbours.
 
     >>> pairs("team=search, region=eu%20west")
     {'team': 'search', 'region': 'eu west'}
     """
+    return _pairs(text, _is_named)
+
+
+def _pairs(text: str, accepted: Callable[[str, str], bool]) -> dict[str, str]:
     result: dict[str, str] = {}
+    bad = 0
     for item in text.split(","):
         if not item.strip():
             continue
-        key, separator, value = item.partition("=")
-        if not separator or not key.strip():
-            raise ValueError(text)
-        result[unquote(key.strip())] = unquote(value.strip())
+        key, separator, value = (unquote(part.strip()) for part in item.partition("="))
+        if separator and accepted(key, value):
+            result[key] = value
+        else:
+            bad += 1
+    if bad and not result:
+        raise ValueError(text)
+    if bad:
+        raise PartlyAcceptedError(result, f"the others ({', '.join(result)})")
     return result
 
 
+def _is_named(key: str, _value: str) -> bool:
+    return bool(key.strip())
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
 def headers(text: str) -> dict[str, str]:
-    """Pairs whose keys are lower-cased."""
-    return {key.lower(): value for key, value in pairs(text).items()}
+    """Pairs of which HTTP can carry both sides; names are lower-cased."""
+    try:
+        return _lowered(_pairs(text, _is_header))
+    except PartlyAcceptedError as partly:
+        raise PartlyAcceptedError(_lowered(cast("dict[str, str]", partly.value)), partly.used) from None
+
+
+def _is_header(name: str, value: str) -> bool:
+    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
+
+
+def _lowered(named: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in named.items()}
 
 
 def trusted_callers(text: str) -> tuple[str, ...]:

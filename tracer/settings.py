@@ -47,6 +47,7 @@ DEFAULT_LANGSMITH = "https://api.smith.langchain.com"
 """Where runs go when a key is given without an endpoint."""
 
 _BOOLEAN = "true or false"
+_LIMIT = "a whole number, 0 or more"
 _OTEL_SAMPLERS = (
     "always_on",
     "always_off",
@@ -134,7 +135,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "queue_records",
-        ("TRACER_QUEUE_RECORDS",),
+        ("TRACER_QUEUE_RECORDS", "OTEL_BSP_MAX_QUEUE_SIZE"),
         parsing.whole(1),
         10_000,
         "a whole number above 0",
@@ -287,11 +288,16 @@ VARIABLES: tuple[Variable, ...] = (
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",),
         parsing.endpoint,
         None,
-        "a URL",
+        "a URL, or host:port",
         "OTLP address for traces, used as it is.",
     ),
     Variable(
-        "otlp_endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), parsing.endpoint, None, "a URL", "OTLP address; `/v1/traces` is added for HTTP."
+        "otlp_endpoint",
+        ("OTEL_EXPORTER_OTLP_ENDPOINT",),
+        parsing.endpoint,
+        None,
+        "a URL, or host:port",
+        "OTLP address; `/v1/traces` is added for HTTP.",
     ),
     Variable(
         "otlp_protocol",
@@ -299,8 +305,8 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.choice("http/protobuf", "grpc", "http/json"),
         None,
         "http/protobuf, grpc or http/json",
-        "OTLP protocol. Version 0.1 sends http/protobuf only; others are said so in one line and http/protobuf is used.",
-        default_text="http/protobuf",
+        "OTLP protocol.",
+        default_text="grpc where the endpoint's port is 4317, else http/protobuf",
     ),
     Variable(
         "otlp_headers",
@@ -313,7 +319,12 @@ VARIABLES: tuple[Variable, ...] = (
         default_text="none",
     ),
     Variable(
-        "otlp_timeout", _otlp("TIMEOUT"), parsing.seconds(0.001), 10.0, "seconds above 0", "Longest time for one OTLP export, in seconds."
+        "otlp_timeout",
+        _otlp("TIMEOUT"),
+        parsing.export_seconds,
+        10.0,
+        "seconds above 0 and below 1000",
+        "Longest time for one OTLP request, in seconds as in Python's SDK (the specification has milliseconds).",
     ),
     Variable(
         "otlp_compression",
@@ -321,7 +332,23 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.choice("none", "gzip", "deflate"),
         "none",
         "none, gzip or deflate",
-        "Compression of OTLP requests.",
+        "Compression of OTLP requests; gRPC has no deflate.",
+    ),
+    Variable(
+        "otlp_encoder",
+        ("TRACER_OTLP_ENCODER",),
+        parsing.choice("own", "official"),
+        "own",
+        "own or official",
+        "Who writes OTLP requests: our own code, or the classes of opentelemetry-sdk and opentelemetry-proto, several times as slow.",
+    ),
+    Variable(
+        "otlp_insecure",
+        _otlp("INSECURE"),
+        parsing.boolean,
+        False,
+        _BOOLEAN,
+        "OTLP over gRPC without encryption where the endpoint has no scheme; `http://` and `https://` say it themselves.",
     ),
     Variable(
         "otlp_certificate",
@@ -341,6 +368,77 @@ VARIABLES: tuple[Variable, ...] = (
         None,
         "the path of a file",
         "Client certificate for OTLP over mutual TLS.",
+    ),
+    Variable(
+        "otlp_batch",
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",),
+        parsing.whole(1),
+        512,
+        "a whole number above 0",
+        "Most records in one OTLP request.",
+    ),
+    Variable(
+        "otlp_schedule_delay",
+        ("OTEL_BSP_SCHEDULE_DELAY",),
+        parsing.milliseconds,
+        0.0,
+        "milliseconds, 0 or more",
+        "How long records are gathered for one OTLP request, in milliseconds, unless there are enough of them before.",
+        default_text="`0`: sent as they come",
+    ),
+    Variable(
+        "otlp_export_timeout",
+        ("OTEL_BSP_EXPORT_TIMEOUT",),
+        parsing.milliseconds,
+        0.0,
+        "milliseconds, 0 for no limit of its own",
+        "As OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds; the shorter of both holds.",
+        default_text="`0`: that of OTEL_EXPORTER_OTLP_TIMEOUT",
+    ),
+    Variable(
+        "attribute_count_limit",
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT",),
+        parsing.whole(0),
+        None,
+        _LIMIT,
+        "Most attributes of a span or event sent by OTLP; the first are kept.",
+        default_text="no limit",
+    ),
+    Variable(
+        "span_attribute_count_limit",
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",),
+        parsing.whole(0),
+        None,
+        _LIMIT,
+        "The same for spans only.",
+        default_text="OTEL_ATTRIBUTE_COUNT_LIMIT",
+    ),
+    Variable(
+        "event_attribute_count_limit",
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",),
+        parsing.whole(0),
+        None,
+        _LIMIT,
+        "The same for events only.",
+        default_text="OTEL_ATTRIBUTE_COUNT_LIMIT",
+    ),
+    Variable(
+        "span_event_count_limit",
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT",),
+        parsing.whole(0),
+        None,
+        _LIMIT,
+        "Most events of a span sent by OTLP.",
+        default_text="no limit",
+    ),
+    Variable(
+        "attribute_length_limit",
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        parsing.whole(0),
+        None,
+        _LIMIT,
+        "Longest text of an attribute sent by OTLP, in characters. Prompts and answers are shortened inside and stay valid JSON.",
+        default_text="no limit",
     ),
     Variable(
         "service_name",
@@ -418,9 +516,19 @@ class Settings:
     otlp_headers: Mapping[str, str] = None  # type: ignore[assignment]  # filled by read; a shared mutable default is worse
     otlp_timeout: float = 10.0
     otlp_compression: str = "none"
+    otlp_encoder: str = "own"
+    otlp_insecure: bool = False
     otlp_certificate: str | None = None
     otlp_client_key: str | None = None
     otlp_client_certificate: str | None = None
+    otlp_batch: int = 512
+    otlp_schedule_delay: float = 0.0
+    otlp_export_timeout: float = 0.0
+    attribute_count_limit: int | None = None
+    span_attribute_count_limit: int | None = None
+    event_attribute_count_limit: int | None = None
+    span_event_count_limit: int | None = None
+    attribute_length_limit: int | None = None
     service_name: str | None = None
     resource_attributes: Mapping[str, str] = None  # type: ignore[assignment]
     sampler: str = "parentbased_always_on"
@@ -541,12 +649,18 @@ def _resolve(variable: Variable, environment: Mapping[str, str], arguments: Mapp
         try:
             # A ready value is written out and read again, so that arguments meet the same checks as variables.
             value = variable.parse(text if isinstance(text, str) else _as_text(text))
+        except parsing.PartlyAcceptedError as partly:
+            problems.append(Problem(label, _shown(variable, text), variable.accepted, partly.used))
+            return partly.value, source, problems
         except (ValueError, TypeError, OverflowError):
-            shown = "…" if variable.secret else parsing.without_credentials(str(text))
-            problems.append(Problem(label, shown, variable.accepted, _shown_default(variable)))
+            problems.append(Problem(label, _shown(variable, text), variable.accepted, _shown_default(variable)))
             return variable.default, "default", problems
         return value, source, problems
     return variable.default, "default", problems
+
+
+def _shown(variable: Variable, text: Any) -> str:
+    return "…" if variable.secret else parsing.without_credentials(str(text))
 
 
 def _as_text(value: Any) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import xxhash
 
-from tests.integration.test_otlp import free_port, of_the_export
+from tests.integration.otlp_support import free_port, of_the_export
 from tests.langsmith_server import FULL, NO_ZSTD, PROFILES, SMALL, Fault, LangSmith, Request, langsmith
 from tests.support import PATIENCE, Delivering, wait_until
 from tracer.call import Call

@@ -2,189 +2,48 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.integration.otlp_support import (
+    PARENT_ID,
+    SECOND,
+    SPAN_ID,
+    TRACE_ID,
+    WALL,
+    Collector,
+    attributes,
+    delivering,
+    free_port,
+    llm_record,
+    of_the_export,
+    serving,
+    settings,
+)
 from tests.support import Delivering, wait_until
-from tracer.call import Attempt, Call, Failure
+from tracer.call import Attempt, Failure
 from tracer.export.notices import quiet
 from tracer.export.otlp import SPLIT, OtlpTransport, endpoint_of
 from tracer.export.spans import attempt_span_id
 from tracer.pipeline.backoff import Pace
-from tracer.reading.generation import Cost, Generation, Message, Usage
-from tracer.reading.record import Clocks, Record
+from tracer.reading.generation import Generation, Message
 from tracer.settings import Settings
-
-SECOND = 1_000_000_000
-WALL = 1_795_600_000 * SECOND
-TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C
-SPAN_ID = 0xB7AD6B7169203331
-PARENT_ID = 0x00F067AA0BA902B7
-
-
-@dataclass
-class Collector:
-    """A loopback endpoint that keeps what it got, what it refuses as too large apart.
-
-    `answers` are statuses for the first requests, `status` answers the others, `hang` never does.
-    """
-
-    url: str = ""
-    status: int = 200
-    headers_out: dict[str, str] = field(default_factory=dict[str, str])
-    body_out: bytes = b""
-    hang: threading.Event | None = None
-    port: int = 0
-    answers: list[int] = field(default_factory=list[int])
-    most_bytes: int = 0
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
-
-    def decoded(self) -> list[ExportTraceServiceRequest]:
-        return [ExportTraceServiceRequest.FromString(body) for _, _, body in self.requests]
-
-    def spans(self) -> list[Span]:
-        return [
-            span
-            for request in self.decoded()
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
-@contextmanager
-def serving(collector: Collector) -> Generator[Collector, None, None]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            if collector.most_bytes and len(body) > collector.most_bytes:
-                self.send_response(413)
-                self.send_header("content-length", "0")
-                self.end_headers()
-                return
-            collector.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
-            if collector.hang is not None:
-                collector.hang.wait(30)
-                return
-            self.send_response(collector.answers.pop(0) if collector.answers else collector.status)
-            for key, value in collector.headers_out.items():
-                self.send_header(key, value)
-            self.send_header("content-length", str(len(collector.body_out)))
-            self.end_headers()
-            self.wfile.write(collector.body_out)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", collector.port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield collector
-    finally:
-        if collector.hang is not None:
-            collector.hang.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 @pytest.fixture
 def collector() -> Generator[Collector, None, None]:
     with serving(Collector()) as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def llm_record(number: int = 0, text: str = "hi", outcome: str = "completed") -> Record:
-    call = Call(
-        run_id=0x0192E4F0_0000_7000_8000_000000000000 + number,
-        trace_id=TRACE_ID,
-        span_id=SPAN_ID + number,
-        parent_span_id=PARENT_ID,
-        parent_is_remote=True,
-        kind="llm",
-        operation="chat",
-        library="openai",
-        server_host="api.openai.com",
-        server_port=443,
-        streaming=True,
-        stream_clock=[0, 1],
-        started_wall=WALL,
-        started=5 * SECOND,
-        ended=7 * SECOND,
-        attempts=[Attempt(5 * SECOND, 7 * SECOND, status=200)],
-        session="s1",
-        user="u7",
-        tags=("beta", "eu"),
-        metadata={"team": "search", "limit": 3},
-        attributes={"app.flag": True, "tracer.outcome": "forged"},
-    )
-    generation = Generation(
-        request_model="gpt-4o",
-        response_model="gpt-4o-2024-08-06",
-        response_id="chatcmpl-1",
-        parameters={"temperature": 0, "max_tokens": 100, "stop_sequences": ["END"]},
-        api_type="chat_completions",
-        system_fingerprint="fp_1",
-        input_messages=[Message("user", [{"type": "text", "content": text}])],
-        output_messages=[Message("assistant", [{"type": "text", "content": "hello"}], finish_reason="stop")],
-        finish_reasons=["stop"],
-        usage=Usage(input=12, output=3, cache_read=8),
-        cost=Cost(0.00018, 0.00012, 0.00006, "USD", "test"),
-    )
-    return Record(call, outcome, generation, Clocks(time_to_first_chunk=0.4, longest_gap=0.1, chunks=2))
-
-
-def value_of(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    assert kind is not None
-    if kind == "array_value":
-        return [value_of(item) for item in value.array_value.values]
-    found: object = getattr(value, kind)
-    return found
-
-
-def attributes(pairs: object) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for pair in pairs:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
-        assert isinstance(pair, KeyValue)
-        assert pair.key not in found
-        found[pair.key] = value_of(pair.value)
-    return found
-
-
-def settings(collector: Collector, **values: object) -> Settings:
-    return Settings(otlp_endpoint=collector.url, **values)  # pyright: ignore[reportArgumentType]
-
-
-def delivering(chosen: Settings) -> Delivering:
-    return Delivering(OtlpTransport(chosen))
 
 
 def test_every_attribute_arrives_with_its_type(collector: Collector) -> None:
@@ -333,11 +192,6 @@ def test_headers_gzip_and_traces_endpoint(collector: Collector) -> None:
 )
 def test_endpoint(given: Settings, expected: str) -> None:
     assert endpoint_of(given) == expected
-
-
-def of_the_export(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What was logged about an export: by us, the official exporter or the HTTP library. Loops of other tests may log meanwhile."""
-    return [entry for entry in caplog.records if entry.name.startswith(("tracer", "opentelemetry", "requests", "urllib3"))]
 
 
 def test_a_dead_endpoint_keeps_its_records_and_is_one_line_a_minute(
@@ -551,14 +405,12 @@ def test_an_unwritable_record_is_counted_and_its_neighbour_arrives(collector: Co
     assert "could not be written as a span" in caplog.text
 
 
-def test_limits_of_the_sdk_hold_only_where_they_are_set(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_of_the_sdk_hold_only_where_they_are_set(collector: Collector) -> None:
     record = llm_record(text="y" * 5000)
     record.call.metadata = {f"key{number}": number for number in range(300)}
     assert delivering(settings(collector)).deliver([record]).exported == 1
     assert len(collector.spans()[0].attributes) > 300
-    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100")
-    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "200")
-    assert delivering(settings(collector)).deliver([record]).exported == 1
+    assert delivering(settings(collector, attribute_length_limit=100, span_attribute_count_limit=200)).deliver([record]).exported == 1
     limited = collector.spans()[1]
     assert len(limited.attributes) == 200
     assert limited.dropped_attributes_count > 100
@@ -582,16 +434,8 @@ def test_bad_values_in_the_environment_do_not_matter(
     with caplog.at_level(logging.WARNING):
         assert delivering(settings(collector)).deliver([llm_record()]).exported == 1
     # The SDK reads the resource's variables in threads of its own, so only the exporters are sure to be silent.
-    assert [entry.getMessage() for entry in caplog.records if not entry.name.startswith("opentelemetry.attributes")] == []
-
-
-def test_another_protocol_is_said_once(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
-    chosen = settings(collector, otlp_protocol="grpc")
-    assert delivering(chosen).deliver([llm_record()]).exported == 1
-    delivering(chosen)
-    assert [entry.getMessage() for entry in caplog.records] == [
-        f"tracer: OTLP protocol grpc is not supported yet; using http/protobuf to {collector.url}/v1/traces."
-    ]
+    lines = [entry.getMessage() for entry in caplog.records if not entry.name.startswith("opentelemetry.attributes")]
+    assert all("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS" in line for line in lines)
 
 
 def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,8 +456,8 @@ def test_nothing_is_imported_before_the_first_export() -> None:
         "from tracer.export.otlp import OtlpTransport\n"
         "from tracer.settings import Settings\n"
         "from tracer.cost import Prices\n"
-        "OtlpTransport(Settings()); Prices()\n"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('opentelemetry', 'requests', 'genai_prices', 'google')]\n"
+        "OtlpTransport(Settings()); OtlpTransport(Settings(otlp_protocol='grpc')); Prices()\n"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('opentelemetry', 'requests', 'genai_prices', 'google', 'grpc')]\n"
         "assert not bad, bad\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})

@@ -275,6 +275,7 @@ def test_third_party_imports_are_declared() -> None:
     # Distributions that bring a module of another name.
     brought_by = {
         "google": "opentelemetry-exporter-otlp",
+        "grpc": "opentelemetry-exporter-otlp",
         "requests": "opentelemetry-exporter-otlp",
         "pydantic": "openai",
         "httpx": "openai",

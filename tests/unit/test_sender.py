@@ -12,6 +12,7 @@ from tests.support import PATIENCE, Delivering, wait_until
 from tracer.call import Call
 from tracer.export.transport import ACCEPTED, REFUSED, RETRY, STOP, Item, Limits, Packed, Verdict
 from tracer.pipeline.backoff import Pace
+from tracer.pipeline.sender import Gather, Sender
 from tracer.pipeline.waiting import Waiting
 from tracer.reading.record import Record
 
@@ -341,3 +342,38 @@ def test_nothing_runs_before_the_first_record_and_after_the_end() -> None:
     assert not thread.is_alive()
     destination.put([record()])
     assert destination.account.dropped == {"closed": 1}
+
+
+# Gathering.
+
+
+def test_records_are_gathered_until_there_are_enough_or_somebody_waits_for_them() -> None:
+    wire = Wire()
+    sender = Sender(wire, 100, 1 << 20, gather=Gather(seconds=600, records=3))
+    try:
+        sender.export([record(0)])
+        sender.export([record(1)])
+        assert wire.requests == []
+        sender.export([record(2)])
+        wait_until(lambda: len(wire.accepted) == 3)
+        assert wire.requests == [names(0, 3)]
+        sender.export([record(3)])
+        assert sender.flush(PATIENCE)
+        assert wire.requests == [names(0, 3), names(3, 4)]
+        sender.export([record(4)])
+        sender.finish(time.monotonic() + PATIENCE)
+        wait_until(lambda: len(wire.accepted) == 5)
+    finally:
+        sender.close(1)
+
+
+def test_records_are_gathered_for_a_while() -> None:
+    wire = Wire()
+    sender = Sender(wire, 100, 1 << 20, gather=Gather(seconds=0.05, records=100))
+    try:
+        began = time.monotonic()
+        sender.export([record(0)])
+        wait_until(lambda: len(wire.accepted) == 1)
+        assert time.monotonic() - began >= 0.05
+    finally:
+        sender.close(1)

@@ -54,6 +54,16 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "otlp_headers": ("Authorization=Bearer%20x,a=b", {"authorization": "Bearer x", "a": "b"}, "no-pair"),
     "otlp_timeout": ("3", 3.0, "0"),
     "otlp_compression": ("gzip", "gzip", "zip"),
+    "otlp_encoder": ("official", "official", "fast"),
+    "otlp_insecure": ("True", True, "maybe"),
+    "otlp_batch": ("7", 7, "0"),
+    "otlp_schedule_delay": ("250", 250.0, "-1"),
+    "otlp_export_timeout": ("2000", 2000.0, "soon"),
+    "attribute_count_limit": ("30", 30, "many"),
+    "span_attribute_count_limit": ("20", 20, "-1"),
+    "event_attribute_count_limit": ("0", 0, "1.5"),
+    "span_event_count_limit": ("2", 2, "none"),
+    "attribute_length_limit": ("1000", 1000, "1k"),
     "otlp_certificate": (A_FILE, A_FILE, "/no/such/ca.pem"),
     "otlp_client_key": (A_FILE, A_FILE, "/no/such/key.pem"),
     "otlp_client_certificate": (A_FILE, A_FILE, "/no/such/cert.pem"),
@@ -184,6 +194,27 @@ def test_times_that_nobody_can_wait_for_are_refused(text: str) -> None:
     settings, problems, _ = read({"TRACER_EXIT_TIMEOUT": text, "OTEL_EXPORTER_OTLP_TIMEOUT": text})
     assert (settings.exit_timeout, settings.otlp_timeout) == (2.0, 10.0)
     assert len(problems) == 2
+
+
+def test_what_is_no_pair_or_no_header_costs_none_of_its_neighbours() -> None:
+    headers = "authorization=Basic%20YWI=,oops,x-a=1,b c=2,x-d=%0Ainjected"
+    settings, problems, _ = read({"OTEL_EXPORTER_OTLP_HEADERS": headers, "OTEL_RESOURCE_ATTRIBUTES": "team=search,oops,=1"})
+    assert settings.otlp_headers == {"authorization": "Basic YWI=", "x-a": "1"}
+    assert settings.resource_attributes == {"team": "search"}
+    assert [str(problem) for problem in problems] == [
+        "OTEL_EXPORTER_OTLP_HEADERS='…' is not valid: accepted is key=value,key2=value2. Using the others (authorization, x-a).",
+        "OTEL_RESOURCE_ATTRIBUTES='team=search,oops,=1' is not valid: accepted is key=value,key2=value2. Using the others (team).",
+    ]
+
+
+def test_a_timeout_that_was_copied_in_milliseconds_is_read_as_such() -> None:
+    settings, problems, _ = read({"OTEL_EXPORTER_OTLP_TIMEOUT": "10000"})
+    assert settings.otlp_timeout == 10.0
+    (problem,) = problems
+    assert str(problem) == (
+        "OTEL_EXPORTER_OTLP_TIMEOUT='10000' is not valid: accepted is seconds above 0 and below 1000. "
+        "Using 10 seconds, as if it were milliseconds."
+    )
 
 
 @pytest.mark.parametrize("text", ["0", "nan", "inf", "1e999", "12 parsecs", "MiB", ""])

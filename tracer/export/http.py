@@ -24,6 +24,9 @@ UNREACHABLE = "unreachable"
 TIMEOUT = "timeout"
 NOT_SENT = "not_sent"
 
+TLS = "TLS: "
+"""What the description of a failed handshake begins with."""
+
 _EXPLANATION = 200
 _MOST_ANSWER = 64 * 1024
 
@@ -99,6 +102,11 @@ class Http:
         session = self._session
         if session is not None:
             session.close()
+
+    def renew(self) -> None:
+        """Let go of everything; the next request connects anew, with the certificates as they are then."""
+        self.close()
+        self._session = None
 
     def _new_session(self) -> requests.Session:
         # The one place in this file where requests is imported: 0.2 s, in the sender's thread.
@@ -184,7 +192,7 @@ def describe(error: BaseException) -> str:
     for link in _chain(error):
         name = type(link).__name__
         if "SSL" in name or "Certificate" in name:
-            return "TLS: " + shorten_text(str(link), _EXPLANATION)
+            return TLS + shorten_text(str(link), _EXPLANATION)
         if name in ("ConnectTimeoutError", "ConnectTimeout"):
             return "connecting took too long"
         if isinstance(link, OSError) and link.errno is not None:

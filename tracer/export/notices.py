@@ -57,6 +57,16 @@ def records_text(count: int) -> str:
     return f"{count} record" if count == 1 else f"{count} records"
 
 
+_warned: set[str] = set()
+
+
+def warn_once(text: str) -> None:
+    """Log a line the first time it comes up in this process, however often destinations are made."""
+    if text not in _warned:
+        _warned.add(text)
+        logger.warning("tracer: %s", text)
+
+
 class _Quiet(threading.local):
     on = False
 

@@ -5,49 +5,45 @@ No tracer provider takes part: its default limits would drop attributes. `OTEL_*
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import metadata
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from tracer.export import names
-from tracer.export.span import CLIENT, AttributeValue, SpanData
-from tracer.settings import Settings, environment_value
+from tracer.export.limits import Bounded, span_limits_of
+from tracer.export.resource import SCOPE_NAME, resource_attributes, version
+from tracer.export.span import CLIENT, SpanData
+from tracer.settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.util.types import Attributes
-
-SCOPE_NAME = "tracer"
-DISTRIBUTION = "chat-tracer"
-
-_LENGTH_LIMITS = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
-_COUNT_LIMITS = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 
 
 def readable_spans(settings: Settings) -> Callable[[SpanData], ReadableSpan]:
     """A function that makes the official span object of a span. Imports the SDK; to be called in the worker's thread."""
     # The one place in this file where the SDK is imported.
-    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
     from opentelemetry.trace.status import Status, StatusCode
 
-    resource = resource_of(settings)
+    resource = Resource(resource_attributes(settings))
     scope = InstrumentationScope(SCOPE_NAME, version(), names.SCHEMA_URL)
-    limited = _attribute_limits()
+    limited = _limited(settings)
     sampled = TraceFlags(TraceFlags.SAMPLED)
     unset = Status(StatusCode.UNSET)
 
     def readable(span: SpanData) -> ReadableSpan:
         parent = span.parent_span_id
+        attributes, events = limited(span)
         return ReadableSpan(
             name=span.name,
             context=SpanContext(span.trace_id, span.span_id, is_remote=False, trace_flags=sampled),
             parent=None if parent is None else SpanContext(span.trace_id, parent, is_remote=span.parent_is_remote, trace_flags=sampled),
             resource=resource,
-            attributes=limited(span.attributes),
-            events=[Event(event.name, event.attributes, event.time) for event in span.events],
+            attributes=attributes,
+            events=events,
             kind=SpanKind.CLIENT if span.kind == CLIENT else SpanKind.INTERNAL,
             status=unset if span.error is None else Status(StatusCode.ERROR, span.error or None),
             start_time=span.start,
@@ -58,47 +54,29 @@ def readable_spans(settings: Settings) -> Callable[[SpanData], ReadableSpan]:
     return readable
 
 
-def resource_of(settings: Settings) -> Resource:
-    """The resource of our spans: the settings' names over what the SDK finds out about the process, and our distribution."""
-    from opentelemetry.sdk.resources import Resource
-
-    attributes = dict(settings.resource_attributes or {})
-    if settings.service_name:
-        attributes["service.name"] = settings.service_name
-    attributes["telemetry.distro.name"] = DISTRIBUTION
-    attributes["telemetry.distro.version"] = version()
-    try:
-        return Resource.create(attributes)
-    except Exception:
-        # Detectors named in the environment are foreign code.
-        return Resource(attributes)
-
-
-def version() -> str:
-    """The installed version of this library; `0` where it runs without being installed."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
-def _attribute_limits() -> Callable[[dict[str, AttributeValue]], Attributes]:
-    """Cuts attributes as `OTEL_*_LIMIT` asks; without such a variable nothing is copied or cut."""
+def _limited(settings: Settings) -> Callable[[SpanData], tuple[Attributes, Sequence[Event]]]:
+    """What goes of a span's attributes and events; nothing is copied or cut without a limit in the settings."""
     from opentelemetry.attributes import BoundedAttributes
+    from opentelemetry.sdk.trace import Event
+    from opentelemetry.sdk.util import BoundedList
 
-    length, count = _limit(_LENGTH_LIMITS), _limit(_COUNT_LIMITS)
-    if length is None and count is None:
-        return dict[str, AttributeValue]
+    limits = span_limits_of(settings)
 
-    def limited(attributes: dict[str, AttributeValue]) -> Attributes:
-        return BoundedAttributes(maxlen=count, attributes=attributes, immutable=True, max_value_len=length)
+    def whole(span: SpanData) -> tuple[Attributes, Sequence[Event]]:
+        return dict(span.attributes), [Event(event.name, event.attributes, event.time) for event in span.events]
 
-    return limited
+    def limited(span: SpanData) -> tuple[Attributes, Sequence[Event]]:
+        events = [Event(event.name, counted(limits.attributes_of_event(event.attributes)), event.time) for event in span.events]
+        most = len(events) if limits.events is None else limits.events
+        kept = cast("BoundedList[Event]", BoundedList(most))
+        kept.extend(events[:most])
+        kept.dropped = len(events) - len(kept)
+        return counted(limits.attributes_of(span)), kept
 
+    def counted(bounded: Bounded) -> Attributes:
+        # The official class that carries the number of what was dropped.
+        attributes = BoundedAttributes(attributes=bounded.kept)
+        attributes.dropped = bounded.dropped
+        return attributes
 
-def _limit(variables: tuple[str, ...]) -> int | None:
-    for name in variables:
-        text = environment_value(name)
-        if text is not None and text.isascii() and text.isdigit():
-            return int(text)
-    return None
+    return limited if limits.any else whole

@@ -19,7 +19,7 @@ from opentelemetry.trace.status import Status, StatusCode
 from tracer.call import Call
 from tracer.export import names
 from tracer.export.attributes import attributes_at_start
-from tracer.export.readable import SCOPE_NAME, version
+from tracer.export.resource import SCOPE_NAME, version
 from tracer.export.span import CLIENT, SpanData
 from tracer.export.spans import kind_of, span_name, spans_of
 from tracer.host.later import Later

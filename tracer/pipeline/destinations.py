@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tracer.export.destination import Delivery, Destination
 from tracer.export.transport import Transport
-from tracer.pipeline.sender import Sender
+from tracer.pipeline.sender import Gather, Sender
 from tracer.reading.record import Record
 from tracer.runtime import logger
 from tracer.settings import Settings
@@ -60,11 +60,12 @@ def _make(name: str, settings: Settings) -> list[Destination]:
         return [_sender(transport, settings) for transport in transports_of(settings)]
     from tracer.export.otlp import OtlpTransport
 
-    return [_sender(OtlpTransport(settings), settings)]
+    gather = Gather(settings.otlp_schedule_delay / 1000, settings.otlp_batch)
+    return [_sender(OtlpTransport(settings), settings, gather)]
 
 
-def _sender(transport: Transport, settings: Settings) -> Sender:
-    return Sender(transport, settings.queue_records, settings.queue_bytes)
+def _sender(transport: Transport, settings: Settings, gather: Gather | None = None) -> Sender:
+    return Sender(transport, settings.queue_records, settings.queue_bytes, gather=gather)
 
 
 class _Unavailable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tracer.call import Call
 from tracer.export.destination import Delivery
@@ -29,6 +30,15 @@ MOST_TRIES = 5
 PATIENCE = 5.0
 """Seconds that a destination may fail before a line says so; shorter troubles pass by themselves."""
 
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Records are gathered for so many seconds, or until there are so many, before they are sent."""
+
+    seconds: float = 0.0
+    records: int = 1
+
+
 _CAREFUL = Limits(100, 1024 * 1024)
 _ANY = 1 << 20
 _LEAST_TIMEOUT = 0.05
@@ -39,14 +49,18 @@ class Sender:
     """A destination of the pipeline that delivers through a `Transport`.
 
     `settle` is told what becomes of records later than in `export`, from the sender's thread. Making one starts nothing; the thread
-    begins with the first item. An object belongs to the process that made it.
+    begins with the first item. An object belongs to the process that made it. `gather`: what waits is sent when this has said so.
     """
 
-    def __init__(self, transport: Transport, most_records: int, most_bytes: int, pace: Pace | None = None) -> None:
+    def __init__(
+        self, transport: Transport, most_records: int, most_bytes: int, pace: Pace | None = None, gather: Gather | None = None
+    ) -> None:
         self.name = transport.name
         self.settle: Callable[[str, Delivery], None] = _nobody
         self._transport = transport
         self._pace = pace or PACE
+        self._gather = gather or Gather()
+        self._gathered = 0.0
         self._notices = Notices()
         self._changed = threading.Condition()
         self._waiting = Waiting(most_records, most_bytes, transport.shorten)
@@ -89,10 +103,14 @@ class Sender:
     def _put(self, items: Sequence[Item], delivery: Delivery) -> Delivery:
         lost = Delivery()
         with self._changed:
+            if not self._waiting:
+                self._gathered = time.monotonic() + self._gather.seconds
             for item in items:
                 gone = self._waiting.put(item)
                 lost.drop(QUEUE_FULL, gone.dropped.get(QUEUE_FULL, 0))
                 lost.shorten(QUEUE_FULL, gone.shortened.get(QUEUE_FULL, 0))
+            if self._waiting.records >= self._gather.records:
+                self._gathered = 0.0
             self._changed.notify_all()
         self._start()
         self._say_full(lost)
@@ -122,6 +140,7 @@ class Sender:
         """
         deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
         with self._changed:
+            self._gathered = 0.0
             if not self._asked_to_wait:
                 self._not_before = 0.0
             self._changed.notify_all()
@@ -137,6 +156,7 @@ class Sender:
         """Everything has to end by `deadline` (monotonic seconds): try at short intervals, and begin nothing that lasts longer."""
         with self._changed:
             self._deadline = deadline
+            self._gathered = 0.0
             if not self._asked_to_wait:
                 self._not_before = 0.0
             self._changed.notify_all()
@@ -187,7 +207,7 @@ class Sender:
     def _wait_for_work(self) -> bool:
         with self._changed:
             while not self._closed:
-                wait = self._not_before - time.monotonic() if self._waiting else None
+                wait = max(self._not_before, self._gathered) - time.monotonic() if self._waiting else None
                 if wait is not None and wait <= 0:
                     return True
                 self._changed.wait(wait)

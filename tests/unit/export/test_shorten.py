@@ -151,14 +151,18 @@ def test_what_fits_costs_almost_nothing() -> None:
     began = time.perf_counter()
     for _ in range(100):
         shorten(sections, 200_000)
-    assert (time.perf_counter() - began) / 100 < 0.001
+    assert (time.perf_counter() - began) / 100 < 0.01
 
 
-def test_ten_megabytes_take_less_than_a_second() -> None:
-    sections = {"m": json_bytes([text_message("word " * 2_000_000), *(text_message(str(number)) for number in range(20_000))])}
-    began = time.perf_counter()
-    assert size(shorten(sections, 100_000).sections) <= 100_000
-    assert time.perf_counter() - began < 3
+def test_the_time_grows_as_the_content_does() -> None:
+    def seconds(times: int) -> float:
+        messages = [text_message("word " * 100_000 * times), *(text_message(str(number)) for number in range(1000 * times))]
+        sections = {"m": json_bytes(messages)}
+        began = time.process_time()
+        assert size(shorten(sections, 10_000 * times).sections) <= 10_000 * times
+        return time.process_time() - began
+
+    assert min(seconds(16), seconds(16)) < 64 * min(seconds(1) for _ in range(5))
 
 
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, 200))

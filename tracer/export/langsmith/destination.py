@@ -13,7 +13,7 @@ from tracer.export.langsmith.info import OUR_MOST_BYTES, Info, info_of
 from tracer.export.langsmith.run import LangSmithRun, run_of, start_of
 from tracer.export.langsmith.targets import Target, targets_of
 from tracer.export.notices import Notices
-from tracer.export.readable import version
+from tracer.export.resource import version
 from tracer.export.transport import ACCEPTED, RETRY, STOP, Item, Limits, Packed, Verdict
 from tracer.reading.record import Record
 from tracer.settings import Settings

@@ -1,0 +1,151 @@
+"""Counted instructions instead of clocks: the same again and again, whatever else the machine is doing. Needs valgrind.
+
+Each program runs in a process of its own under callgrind; counting is switched on after its first calls. Differences between programs
+are what is of interest, so what switching on costs takes itself out.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import programs
+from benchmarks.measure import Row
+
+CALLS = 100
+_WARM = 30
+_TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Instructions for one call."""
+
+    caller: float
+    """In the thread that makes the call."""
+    all: float
+    """In all threads, delivery included."""
+
+    def __sub__(self, other: Count) -> Count:
+        return Count(self.caller - other.caller, self.all - other.all)
+
+
+def available() -> bool:
+    """Whether valgrind is installed."""
+    return shutil.which("valgrind") is not None and shutil.which("callgrind_control") is not None
+
+
+def count(program: str, payload: str, endpoint: str) -> Count:
+    """What one call of a program takes. Raises RuntimeError when the process fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            "valgrind",
+            "--tool=callgrind",
+            "--instr-atstart=no",
+            "--separate-threads=yes",
+            f"--callgrind-out-file={folder}/out",
+            sys.executable,
+            "-m",
+            "benchmarks.instructions",
+            program,
+            payload,
+            endpoint,
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"}, check=False)
+        totals = {path.name: _total(path) for path in Path(folder).glob("out-*")}
+        if ended.returncode or not totals:
+            raise RuntimeError(f"{program} {payload} failed:\n{ended.stderr[-2000:]}")
+    return Count(totals["out-01"] / CALLS, sum(totals.values()) / CALLS)
+
+
+def _total(path: Path) -> int:
+    found = _TOTAL.search(path.read_text(errors="replace"))
+    return int(found[1]) if found else 0
+
+
+def rows(endpoint: str) -> list[Row]:
+    """The rows of the table that are counted."""
+    bare, off, on = (count(name, "small", endpoint) for name in ("bare", "model-off", "model-on"))
+    table = [
+        Row("ChatModel.invoke over the bare call, off, instructions", 100 * (off - bare).caller / bare.caller, "%", "chat_model_off"),
+        Row("ChatModel.invoke over the bare call, on, instructions", 100 * (on - bare).caller / bare.caller, "%", "chat_model_on"),
+    ]
+    for payload in programs.PAYLOADS:
+        bare = bare if payload == "small" else count("bare", payload, endpoint)
+        by_hand = count("span", payload, endpoint) - bare
+        ours = count("ours", payload, endpoint) - bare
+        table += [
+            Row(f"{payload} call, caller's instructions", ours.caller / by_hand.caller, "O", f"{payload}_caller_instructions"),
+            Row(f"{payload} call, all threads' instructions", ours.all / by_hand.all, "O", f"{payload}_all_instructions"),
+        ]
+    return table
+
+
+def main() -> None:
+    """Run one program under callgrind."""
+    program, payload, endpoint = sys.argv[1:]
+    call, flush = _PROGRAMS[program](payload, endpoint)
+    for _ in range(_WARM):
+        call()
+    flush()
+    gc.collect()
+    gc.freeze()
+    _switch("on")
+    for _ in range(CALLS):
+        call()
+    flush()
+    _switch("off")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _switch(state: str) -> None:
+    subprocess.run(["callgrind_control", "-i", state, str(os.getpid())], check=True, capture_output=True)
+
+
+def _bare(payload: str, _endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    client = programs.client()
+    return lambda: programs.call(client, payload), lambda: None
+
+
+def _span(payload: str, endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    provider, otel = programs.otel_tracer(endpoint + "/v1/traces")
+    return programs.hand_written(programs.client(), otel, payload), provider.force_flush
+
+
+def _ours(payload: str, endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    import tracer
+
+    tracer.configure(quiet=True, otlp_endpoint=endpoint)
+    client = tracer.wrap(programs.client())
+    return lambda: programs.call(client, payload), lambda: tracer.flush(60)
+
+
+def _model(endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    import tracer
+
+    tracer.configure(quiet=True, otlp_endpoint=endpoint)
+    chat = tracer.ChatModel(programs.client(), model="gpt-4o-mini", temperature=0.5, max_tokens=100)
+    messages = [(item["role"], item["content"]) for item in programs.MESSAGES]
+    return lambda: chat.invoke(messages), lambda: tracer.flush(60)
+
+
+_PROGRAMS: dict[str, Callable[[str, str], tuple[Callable[[], Any], Callable[[], Any]]]] = {
+    "bare": _bare,
+    "span": _span,
+    "ours": _ours,
+    "model-off": lambda _payload, _endpoint: _model(""),
+    "model-on": lambda _payload, endpoint: _model(endpoint),
+}
+
+if __name__ == "__main__":
+    main()

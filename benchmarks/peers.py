@@ -1,0 +1,157 @@
+"""Other tracers beside ours: the same call, each in a process of its own, and a check that each really delivered everything.
+
+Every process measures the untraced SDK and the traced one in alternating blocks where the tracer can be told apart (a wrapped client), and
+one after the other where it patches the SDK itself. O is a process like the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import programs
+from benchmarks.measure import Row, caller_time
+
+BLOCKS = 40
+CALLS = 20
+_RUNS = 3
+
+Peer = tuple[Callable[[], Any], Callable[[], Any]]
+
+
+def _by_hand(endpoint: str) -> Peer:
+    provider, otel = programs.otel_tracer(endpoint + "/v1/traces")
+    return programs.hand_written(programs.client(), otel), provider.force_flush
+
+
+def _ours(endpoint: str) -> Peer:
+    import tracer
+
+    tracer.configure(quiet=True, otlp_endpoint=endpoint)
+    client = tracer.wrap(programs.client())
+    return lambda: programs.call(client), lambda: tracer.flush(60)
+
+
+def _ours_to_langsmith(endpoint: str) -> Peer:
+    import tracer
+
+    tracer.configure(quiet=True, langsmith_tracing=True, langsmith_key="none", langsmith_endpoint=endpoint)
+    client = tracer.wrap(programs.client())
+    return lambda: programs.call(client), lambda: tracer.flush(60)
+
+
+def _langsmith(endpoint: str) -> Peer:
+    os.environ.update(LANGSMITH_TRACING="true", LANGSMITH_API_KEY="none", LANGSMITH_ENDPOINT=endpoint)
+    from langsmith import Client
+    from langsmith.wrappers import wrap_openai
+
+    langsmith = Client()
+    client = wrap_openai(programs.client(), tracing_extra={"client": langsmith})
+    return lambda: programs.call(client), langsmith.flush
+
+
+def _official(endpoint: str) -> Peer:
+    from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
+    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
+    provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    client = programs.client()
+    return lambda: programs.call(client), provider.force_flush
+
+
+def _openinference(endpoint: str) -> Peer:
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+
+    provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    client = programs.client()
+    return lambda: programs.call(client), provider.force_flush
+
+
+def _openllmetry(endpoint: str) -> Peer:
+    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+    provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    client = programs.client()
+    return lambda: programs.call(client), provider.force_flush
+
+
+PEERS: dict[str, Callable[[str], Peer]] = {
+    "OTel span by hand": _by_hand,
+    "tracer": _ours,
+    "tracer to LangSmith": _ours_to_langsmith,
+    "langsmith wrap_openai": _langsmith,
+    "official genai-openai": _official,
+    "openinference": _openinference,
+    "openllmetry": _openllmetry,
+}
+
+
+def rows() -> list[Row]:
+    """For each peer what a small call adds, in the caller's thread and in all threads, as a multiple of the span by hand."""
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(_RUNS):
+        for name in PEERS:
+            caller, everywhere = _run(name)
+            earlier = best.get(name, (caller, everywhere))
+            best[name] = min(caller, earlier[0]), min(everywhere, earlier[1])
+    caller_o, everywhere_o = best["OTel span by hand"]
+    table: list[Row] = []
+    for name, (caller, everywhere) in best.items():
+        table.append(Row(f"{name}: caller's thread", caller / caller_o, "O"))
+        table.append(Row(f"{name}: CPU of all threads", everywhere / everywhere_o, "O"))
+    ours, theirs = best["tracer to LangSmith"], best["langsmith wrap_openai"]
+    table.append(Row("tracer to LangSmith, all threads, of wrap_openai's", ours[1] / theirs[1], "x", "langsmith_all"))
+    table.append(Row("tracer to LangSmith, caller, of tracer to OTLP", ours[0] / best["tracer"][0], "x", "langsmith_caller"))
+    return table
+
+
+def _run(name: str) -> tuple[float, float]:
+    receiver = subprocess.Popen([sys.executable, "-m", "benchmarks.receiver"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert receiver.stdout is not None
+    endpoint = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
+    try:
+        ended = subprocess.run([sys.executable, "-m", "benchmarks.peers", name, endpoint], capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise RuntimeError(f"{name}:\n{ended.stderr[-2000:]}")
+        measured = json.loads(ended.stdout.splitlines()[-1])
+        with urllib.request.urlopen(endpoint + "/count", timeout=10) as answer:
+            arrived = int(answer.read())
+    finally:
+        receiver.communicate("", timeout=10)
+    if arrived != measured["calls"]:
+        raise RuntimeError(f"{name}: {arrived} of {measured['calls']} calls arrived")
+    return measured["caller"], measured["everywhere"]
+
+
+def main() -> None:
+    """Measure one peer and print what it adds."""
+    name, endpoint = sys.argv[1:]
+    bare = programs.client()
+    untraced = [caller_time(lambda: programs.call(bare), CALLS) for _ in range(BLOCKS)]
+    begin = time.process_time_ns()
+    for _ in range(BLOCKS * CALLS):
+        programs.call(bare)
+    untraced_everywhere = (time.process_time_ns() - begin) / BLOCKS / CALLS / 1000
+    call, flush = PEERS[name](endpoint)
+    caller_time(call, CALLS)
+    flush()
+    begin = time.process_time_ns()
+    traced = [caller_time(call, CALLS) for _ in range(BLOCKS)]
+    flush()
+    everywhere = (time.process_time_ns() - begin) / BLOCKS / CALLS / 1000
+    calls = CALLS * (BLOCKS + 1)
+    print(json.dumps({"caller": min(traced) - min(untraced), "everywhere": everywhere - untraced_everywhere, "calls": calls}))
+
+
+if __name__ == "__main__":
+    main()
