@@ -8,17 +8,18 @@ import json
 import re
 import threading
 import typing
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import UnionType
-from typing import Any, Literal, Union, cast
+from typing import Any, Literal, Union
 
 import typing_extensions
 from pydantic import BaseModel
 
 from tests.support import PATIENCE
+from tracer.capture.kinds import class_of
 
 PRIVATE = "confidential"
 """In every made-up text, so that a test can see where texts end up."""
@@ -54,12 +55,13 @@ _SENDS = re.compile(r'self\._(get_api_list|get|post|put|delete|patch)\(\s*(?:pat
 
 def methods_of(client: Any, resource: type[Any], *, parents: str = "") -> Iterator[Method]:
     """All methods that send one request, by their source. Helpers that call others (`poll`, `stream`, `parse` …) are left out."""
-    for name in sorted(dir(type(client))):
+    kind: Any = class_of(client)
+    for name in sorted(dir(kind)):
         if name.startswith("_") or name in ("with_raw_response", "with_streaming_response"):
             continue
-        found = inspect.getattr_static(type(client), name)
+        found: Any = inspect.getattr_static(kind, name)
         if not inspect.isfunction(found):
-            value = getattr(client, name) if isinstance(found, property | functools.cached_property) else None
+            value = getattr(client, name) if isinstance(found, (property, functools.cached_property)) else None
             if isinstance(value, resource):
                 yield from methods_of(value, resource, parents=f"{parents}{name}.")
         elif parents:
@@ -115,26 +117,35 @@ def made(kind: Any, name: str, depth: int = 0) -> Any:
         return inner[0]
     if origin in (Union, UnionType):
         return _alternative(inner, name, depth)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return model(cast("type[BaseModel]", kind), depth + 1)
+    if _is_model(kind):
+        return model(kind, depth + 1)
     if typing_extensions.is_typeddict(kind):
         return {} if depth > _DEEPEST else _mapping(kind, depth + 1)
-    if origin is not None and isinstance(origin, type) and issubclass(origin, dict | typing.Mapping):  # pyright: ignore[reportArgumentType]
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return {}
     if origin is not None:
         return [made(inner[0], name, depth + 1)] if inner and depth < _DEEPEST else []
-    return _PLAIN[kind](name) if kind in _PLAIN else {} if kind in (object, Any, dict) else f"{name}-{PRIVATE}-1"
+    return _plain(kind, name)
 
 
-_PLAIN: dict[Any, Any] = {
-    str: lambda name: f"{name}-{PRIVATE}-1",
-    int: lambda _: 3,
-    float: lambda _: 0.5,
-    bool: lambda _: True,
-    bytes: lambda name: f"{name}-{PRIVATE}".encode(),
-    list: lambda _: [],
-    type(None): lambda _: None,
-}
+def _plain(kind: Any, name: str) -> Any:
+    text = f"{name}-{PRIVATE}-1"
+    values: dict[Any, Any] = {
+        int: 3,
+        float: 0.5,
+        bool: True,
+        bytes: text.encode(),
+        list: [],
+        dict: {},
+        object: {},
+        Any: {},
+        type(None): None,
+    }
+    return values.get(kind, text)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _alternative(alternatives: tuple[Any, ...], name: str, depth: int) -> Any:
@@ -179,10 +190,10 @@ def answer_of(function: Any) -> tuple[str, bytes]:
     if returned is str:
         return "text/plain", b"just text"
     if "Page" in name or "Paginator" in name:
-        item = model(inner[0]) if inner and isinstance(inner[0], type) and issubclass(inner[0], BaseModel) else {}
+        item = model(inner[0]) if inner and _is_model(inner[0]) else {}
         return "application/json", json.dumps({"object": "list", "data": [item], "has_more": False}).encode()
-    if isinstance(returned, type) and issubclass(returned, BaseModel):
-        return "application/json", json.dumps(model(cast("type[BaseModel]", returned))).encode()
+    if _is_model(returned):
+        return "application/json", json.dumps(model(returned)).encode()
     return "application/json", b"{}"
 
 

@@ -394,7 +394,13 @@ def test_a_deployment_of_azure(server: AnyServer, calls: Calls) -> None:
 
 
 def test_a_search(client: Any, server: AnyServer, calls: Calls) -> None:
-    found = {"file_id": "file-1", "filename": "a.md", "score": 0.9, "content": [{"type": "text", "text": "herons fish"}], "attributes": {}}
+    found: dict[str, Any] = {
+        "file_id": "file-1",
+        "filename": "a.md",
+        "score": 0.9,
+        "content": [{"type": "text", "text": "herons fish"}],
+        "attributes": {},
+    }
     lay(server, {"object": "vector_store.search_results.page", "data": [found], "has_more": False})
     assert client.vector_stores.search("vs_zz91", query="herons", max_num_results=3).data[0].score == 0.9
     name, attributes = seen(calls.only())
@@ -421,9 +427,9 @@ RUN = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1", "assistan
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_streamed_run_of_an_assistant(client: Any, server: AnyServer, calls: Calls) -> None:
-    message = {"id": "msg_1", "object": "thread.message", "role": "assistant", "content": []}
+    message: dict[str, Any] = {"id": "msg_1", "object": "thread.message", "role": "assistant", "content": []}
     delta = {"id": "msg_1", "object": "thread.message.delta", "delta": {"content": [{"index": 0, "type": "text", "text": {"value": "hi"}}]}}
-    told = [
+    told: list[dict[str, Any]] = [
         {"event": "thread.run.created", "data": {**RUN, "status": "queued"}},
         {"event": "thread.message.created", "data": message},
         {"event": "thread.message.delta", "data": delta},
@@ -456,7 +462,9 @@ def response(status: str, **more: Any) -> dict[str, Any]:
     return {"id": "resp_1", "object": "response", "model": "gpt-5", "status": status, "output": [], **more}
 
 
-OUTPUT = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "42", "annotations": []}]}]
+OUTPUT: list[dict[str, Any]] = [
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "42", "annotations": []}]}
+]
 
 
 def test_tokens_of_an_answer_made_in_the_background_count_once(client: Any, server: AnyServer, calls: Calls) -> None:
@@ -517,7 +525,7 @@ def test_a_realtime_connection_is_left_alone(client: Any, server: AnyServer, cal
         thread = threading.Thread(target=sockets.serve_forever)
         thread.start()
         address = f"ws://127.0.0.1:{sockets.socket.getsockname()[1]}"
-        traced = tracer.wrap(openai.OpenAI(**KEYS, websocket_base_url=address, http_client=http_client()))
+        traced: Any = tracer.wrap(openai.OpenAI(**KEYS, websocket_base_url=address, http_client=http_client()))
         with traced.realtime.connect(model="gpt-realtime") as connection:
             assert connection.recv().event_id == "event_1"
         sockets.shutdown()

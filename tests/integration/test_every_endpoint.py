@@ -127,7 +127,7 @@ async def shown(result: Any) -> Any:
     if hasattr(result, "__aiter__"):
         return type(result), [item async for item in result]
     iterates = hasattr(result, "__iter__") and not isinstance(result, str | bytes)
-    return type(result), list(result) if iterates else result
+    return type(result), [*result] if iterates else result
 
 
 async def outcome(function: Any, arguments: tuple[list[Any], dict[str, Any]]) -> Any:
