@@ -33,6 +33,10 @@ KINDS = (LLM, EMBEDDING, CHAIN, TOOL, RETRIEVER, AGENT, REQUEST)
 """What a record is about. `llm` and `embedding` are model calls, `request` any other endpoint of a provider."""
 
 
+ENDPOINT = "endpoint"
+"""`Call.operation` of requests that no convention knows: only a few facts of them are read."""
+
+
 @dataclass(slots=True)
 class Failure:
     """What is kept of an exception: no frame and no object of the caller stays alive through it.
@@ -46,6 +50,15 @@ class Failure:
     code: str | None = None
     status: int | None = None
     trace: TracebackException | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Upload:
+    """One file of a form, as far as it is known without reading it: field, size in bytes, media type."""
+
+    field: str
+    size: int | None = None
+    content_type: str = ""
 
 
 @dataclass(slots=True)
@@ -64,6 +77,8 @@ class Attempt:
     status: int | None = None
     request_id: str | None = None
     request_body: bytes | None = None
+    request_bytes: int = 0
+    """Size of a body that is not kept, where the request says it."""
     response_body: bytes | None = None
     pieces: list[bytes] | None = None
     response_bytes: int = 0
@@ -111,10 +126,13 @@ class Call:
     kind: str = REQUEST
     name: str = ""
     operation: str = ""
-    """Which reader understands the bodies: chat, responses, completions, embeddings, messages, span, or empty for other endpoints."""
+    """Which reader understands the bodies: chat, responses, completions, embeddings, messages, image, …, endpoint for any other
+    endpoint of a provider, or span."""
     library: str = ""
     method: str = ""
     path: str = ""
+    template: str = ""
+    """The path with `{id}` for ids, for endpoints beside those of language models."""
     server_host: str = ""
     server_port: int | None = None
     base_path: str = ""
@@ -134,6 +152,10 @@ class Call:
     output_json: bytes | None = None
 
     # The wire.
+    fields: dict[str, object] | None = None
+    """Plain values of a query or a form, by name; bodies that are bytes are with the attempts."""
+    uploads: tuple[Upload, ...] | None = None
+    """Files of a form."""
     attempts: list[Attempt] = field(default_factory=list[Attempt])
 
     # Clocks.

@@ -537,8 +537,9 @@ def test_counting_tokens_is_no_model_call(captured: Calls) -> None:
     client = answering(b'{"input_tokens": 14}')
     assert client.messages.count_tokens(model="m", messages=ASKED["messages"]).input_tokens == 14
     assert client.beta.messages.count_tokens(model="m", messages=ASKED["messages"]).input_tokens == 14
-    assert [(call.path, call.operation, call.ending) for call in captured] == [("/v1/messages/count_tokens", "", COMPLETED)] * 2
-    assert all(read_call(call).generation is None for call in captured)
+    assert [(call.path, call.operation, call.ending) for call in captured] == [("/v1/messages/count_tokens", "endpoint", COMPLETED)] * 2
+    read = [read_call(call).generation for call in captured]
+    assert [(generation.operation, generation.usage) for generation in read if generation is not None] == [("", None)] * 2
 
 
 def test_batches(captured: Calls) -> None:

@@ -1219,7 +1219,7 @@ def test_other_endpoints_get_a_record(server: ReplayServer, captured: Calls) -> 
     client = traced(make_client(server, PLAIN))
     client.models.list()
     call = ended(captured)
-    assert (call.kind, call.operation, call.method, call.path, call.ending) == ("request", "", "GET", "/models", COMPLETED)
+    assert (call.kind, call.operation, call.method, call.path, call.ending) == ("request", "endpoint", "GET", "/models", COMPLETED)
 
 
 def test_a_dropped_stream_ends_when_its_last_piece_was_taken(captured: Calls, server: ReplayServer) -> None:

@@ -11,27 +11,19 @@ import types
 import weakref
 from collections.abc import Callable
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-from tracer.call import EMBEDDING, LLM, REQUEST, Call
+from tracer.call import LLM, Call
 from tracer.capture.clone import clone_of
+from tracer.capture.endpoints import MODEL_CALLS, endpoint_of
 from tracer.capture.http import traced_http
 from tracer.capture.kinds import class_of, is_async_client, is_azure, provider_of_kind, sdk_package
 from tracer.capture.streams import tap_stream
+from tracer.capture.uploads import fields_sent, uploads_of
 from tracer.capture.usage import ask_for_usage, refused_usage
 from tracer.capture.watch import Watch, active
 from tracer.runtime import begin_call, new_call, recording, report_fault, runtime, serving
 from tracer.scope import Earlier, Scope, current, enter, leave, under
-
-_OPERATIONS = {
-    "/chat/completions": (LLM, "chat"),
-    "/responses": (LLM, "responses"),
-    "/completions": (LLM, "completions"),
-    "/embeddings": (EMBEDDING, "embeddings"),
-    "/v1/messages": (LLM, "messages"),
-}
-"""POST to these paths is read in full; anything else gets a plain span."""
-
-_OTHER = (REQUEST, "")
 
 _RAW_HEADER = "X-Stainless-Raw-Response"
 _MARK = "__tracer_hook__"
@@ -238,27 +230,51 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     method = str(options.method).upper()
     body = options.json_data
     headers = options.headers
-    kind, operation = _OPERATIONS.get(path, _OTHER) if method == "POST" else _OTHER
     facts = _facts(client)
+    template = ""
+    known = MODEL_CALLS.get(path) if method == "POST" else None
+    if known is not None:
+        kind, operation = known
+        fields = uploads = None
+    else:
+        if "://" in path:
+            facts, path = _elsewhere(facts, path)
+        kind, operation, template = endpoint_of(method, path)
+        fields, uploads = fields_sent(options), uploads_of(options)
     model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
     raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
-    above = serving(scope) if kind == LLM else None
+    # A call of a language model serves the run of a framework around it; an image that is asked for meanwhile is another matter.
+    above = serving(scope) if kind == LLM and not template else None
     call = above or new_call(kind, scope)
     call.method = method
     call.path = path
+    call.template = template
     call.operation = operation
     call.streaming = stream
     call.raw = raw
+    call.fields = fields
+    call.uploads = uploads
     _, call.server_host, call.server_port, call.base_path, call.library, call.azure, call.provider = facts
     if isinstance(model, str):
         call.model = model
     return above or begin_call(call, scope)
 
 
+def _elsewhere(facts: _Facts, address: str) -> tuple[_Facts, str]:
+    """The facts and the path of a request to a whole URL: the next page of a list, or a file at another host."""
+    url, _, _, base_path, library, azure, provider = facts
+    split = urlsplit(address)
+    path = "/" + split.path.removeprefix(base_path).lstrip("/")
+    if split.hostname == url.host:
+        return facts, path
+    return (url, split.hostname or "", split.port or (443 if split.scheme == "https" else 80), "", library, azure, provider), path
+
+
 _FACTS = "_tracer_facts"
+_Facts = tuple[Any, str, int, str, str, bool, str]
 
 
-def _facts(client: Any) -> tuple[Any, str, int, str, str, bool, str]:
+def _facts(client: Any) -> _Facts:
     """The client's base URL, its host, port and path, the SDK's package, whether it is Azure's, and who answers if that is said.
 
     Found once for each URL object.

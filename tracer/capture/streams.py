@@ -14,7 +14,7 @@ from tracer.call import CANCELLED, COMPLETED, STOPPED, Attempt
 from tracer.capture.failure import is_cancellation
 from tracer.capture.kinds import class_of
 from tracer.capture.usage import HiddenUsage
-from tracer.capture.watch import KEPT_BYTES, Sentinel, Watch
+from tracer.capture.watch import Sentinel, Watch
 from tracer.runtime import report_fault
 
 
@@ -39,7 +39,7 @@ class ByteTap:
     def __iter__(self) -> Iterator[bytes]:
         try:
             for piece in self._stream:
-                _keep(self._attempt, piece)
+                _keep(self._attempt, piece, self._watch.most_bytes)
                 yield piece
         except GeneratorExit:
             raise
@@ -51,7 +51,7 @@ class ByteTap:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._stream:
-                _keep(self._attempt, piece)
+                _keep(self._attempt, piece, self._watch.most_bytes)
                 yield piece
         except GeneratorExit:
             raise
@@ -71,12 +71,12 @@ class ByteTap:
         await self._stream.aclose()
 
 
-def _keep(attempt: Attempt, piece: bytes) -> None:
+def _keep(attempt: Attempt, piece: bytes, most_bytes: int) -> None:
     pieces = attempt.pieces
     if not attempt.response_bytes:
         attempt.first_piece = perf_counter_ns()
     attempt.response_bytes += len(piece)
-    if pieces is not None and attempt.complete and attempt.response_bytes <= KEPT_BYTES:
+    if pieces is not None and attempt.complete and attempt.response_bytes <= most_bytes:
         pieces.append(piece)
     else:
         attempt.complete = False

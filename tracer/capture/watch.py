@@ -11,15 +11,15 @@ from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any
 
-from tracer.call import ABANDONED, CANCELLED, COMPLETED, STOPPED, Attempt, Call
+from tracer.call import ABANDONED, CANCELLED, COMPLETED, ENDPOINT, STOPPED, Attempt, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.runtime import close_call, report_fault
 
 KEPT_BYTES = 16 * 1024 * 1024
-"""A body beyond this is counted, not kept."""
+"""A body beyond this is never kept."""
 
 _SMALL_BYTES = 64 * 1024
-"""A body up to this is kept without asking what it is."""
+"""A body up to this is kept without asking what it is. Of endpoints that ask no model nothing larger is kept."""
 
 _KEPT_TYPES = ("json", "event-stream", "eventstream", "text/")
 
@@ -31,13 +31,21 @@ def _is_kept(content_type: str) -> bool:
     return not content_type or any(kind in content_type for kind in _KEPT_TYPES)
 
 
+def _length(request: Any) -> int:
+    """What a request says about the size of its body; nothing is read for it."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isdigit() else 0
+
+
 class Watch:
     """Follows one call of an SDK client from its first attempt to its end."""
 
-    __slots__ = ("attempt", "call", "ended_bytes", "handed_over")
+    __slots__ = ("attempt", "call", "ended_bytes", "handed_over", "most_bytes")
 
     def __init__(self, call: Call) -> None:
         self.call = call
+        self.most_bytes = _SMALL_BYTES if call.operation == ENDPOINT else KEPT_BYTES
+        """A body beyond this is counted, not kept."""
         self.attempt: Attempt | None = None
         self.handed_over = False
         """The SDK has given its result to the caller; only from then on do closing and end of the body mean anything."""
@@ -54,7 +62,11 @@ class Watch:
             self.attempt = attempt
             self.ended_bytes = False
             # Where the HTTP library keeps a body that is bytes; uploads in parts have none and are not read.
-            attempt.request_body = getattr(request, "_content", None)
+            body: bytes | None = getattr(request, "_content", None)
+            if body is None or len(body) > self.most_bytes:
+                attempt.request_bytes = _length(request) if body is None else len(body)
+            else:
+                attempt.request_body = body
         except Exception as error:
             if not report_fault("reading a request", error):
                 raise
@@ -81,6 +93,8 @@ class Watch:
             status = attempt.status = response.status_code
             if status >= 400 or len(self.call.attempts) > 1:  # A look into headers costs microseconds: only where it is shown.
                 attempt.request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+            if self.call.template:
+                attempt.content_type = response.headers.get("content-type", "")
             body = getattr(response, "_content", None)
             if body is not None:
                 self._keep_body(attempt, body, response)
@@ -96,10 +110,9 @@ class Watch:
             if not report_fault("reading a response", fault):
                 raise
 
-    @staticmethod
-    def _keep_body(attempt: Attempt, body: bytes, response: Any) -> None:
+    def _keep_body(self, attempt: Attempt, body: bytes, response: Any) -> None:
         size = attempt.response_bytes = len(body)
-        if size <= _SMALL_BYTES or (size <= KEPT_BYTES and _is_kept(response.headers.get("content-type", ""))):
+        if size <= _SMALL_BYTES or (size <= self.most_bytes and _is_kept(response.headers.get("content-type", ""))):
             attempt.response_body = body
         else:
             attempt.complete = False

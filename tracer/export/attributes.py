@@ -20,6 +20,7 @@ OWN_SPAN = "span"
 """`Call.operation` of the application's own spans (`tracer.trace`)."""
 
 _DOUBLES = frozenset(("temperature", "top_p", "frequency_penalty", "presence_penalty"))
+_COUNTED = (names.CHAT, names.TEXT_COMPLETION, names.EMBEDDINGS)
 _SHORT = 256
 _INT64 = range(-(2**63), 2**63)
 _OURS = frozenset((names.OUTCOME, names.RUN_ID))
@@ -36,6 +37,8 @@ def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValu
     attributes: dict[str, AttributeValue] = {}
     if generation is not None:
         _add(attributes, _generation(call, generation))
+        if call.template:
+            _add(attributes, _http(call, plain=not generation.operation))
     elif call.operation == OWN_SPAN:
         _add(attributes, _own_span(call))
     else:
@@ -132,6 +135,8 @@ def _generation(call: Call, generation: Generation) -> dict[str, object]:
         names.OPENAI_REQUEST_SERVICE_TIER: None if generation.service_tier == "auto" else generation.service_tier,
         names.RESPONSE_ID: generation.response_id,
         names.RESPONSE_MODEL: generation.response_model,
+        names.RESPONSE_STATUS: generation.response_status,
+        names.AGENT_NAME: generation.agent_name,
         names.RESPONSE_FINISH_REASONS: generation.finish_reasons,
         names.OPENAI_RESPONSE_SERVICE_TIER: generation.response_service_tier,
         names.OPENAI_RESPONSE_SYSTEM_FINGERPRINT: generation.system_fingerprint,
@@ -202,10 +207,18 @@ def _request(call: Call) -> dict[str, object]:
     if operation:
         values[names.REQUEST_STREAM] = call.streaming or None
     else:
-        values[names.HTTP_REQUEST_METHOD] = call.method
-        values[names.URL_PATH] = call.path
-        values[names.HTTP_RESPONSE_STATUS_CODE] = call.attempts[-1].status if call.attempts else None
+        values.update(_http(call, plain=True))
     return values
+
+
+def _http(call: Call, *, plain: bool) -> dict[str, object]:
+    """Where a request beside those to language models went; the path itself, with its ids, where nothing else says what it was."""
+    return {
+        names.HTTP_REQUEST_METHOD: call.method,
+        names.URL_TEMPLATE: call.template,
+        names.URL_PATH: call.path if plain else None,
+        names.HTTP_RESPONSE_STATUS_CODE: call.attempts[-1].status if call.attempts else None,
+    }
 
 
 def _server(call: Call) -> dict[str, object]:
@@ -235,13 +248,18 @@ def _outcome(record: Record) -> dict[str, object]:
 
 
 def _usage_source(record: Record) -> str | None:
-    """Whether the provider reported tokens; only for calls to a model, where their absence means something."""
-    if record.generation is None and (record.call.operation == OWN_SPAN or record.call.kind not in (LLM, EMBEDDING)):
+    """Whether the provider reported tokens; that they are missing is said only of calls where it means something."""
+    generation = record.generation
+    if generation is None:
+        return None if record.call.operation == OWN_SPAN or record.call.kind not in (LLM, EMBEDDING) else "missing"
+    usage = generation.usage
+    if usage is not None and (usage.input is not None or usage.output is not None or usage.total is not None):
+        return "reported"
+    if generation.operation == names.FETCH_RESPONSE:
         return None
-    usage = record.generation.usage if record.generation else None
-    if usage is None or (usage.input is None and usage.output is None and usage.total is None):
-        return "missing"
-    return "reported"
+    if generation.response_status in ("queued", "in_progress"):
+        return "pending"
+    return "missing" if generation.operation in _COUNTED else None
 
 
 def _clocks(clocks: Clocks) -> dict[str, object]:

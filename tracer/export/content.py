@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+
 from tracer.call import CANCELLED, FAILED, TOOL
 from tracer.export import names
 from tracer.export.shorten import shorten
@@ -22,6 +24,8 @@ CONTENT_NAMES = frozenset(
         names.TOOL_CALL_RESULT,
         names.INPUT_VALUE,
         names.OUTPUT_VALUE,
+        names.RETRIEVAL_DOCUMENTS,
+        names.RETRIEVAL_QUERY,
     }
 )
 """Attributes that hold content; where there is no room they give way before the record does."""
@@ -41,6 +45,8 @@ def content_attributes(record: Record, limit: int) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {name: data.decode("utf-8", "replace") for name, data in shortened.sections.items()}
     if names.INPUT_VALUE in attributes:
         attributes[names.INPUT_MIME_TYPE] = JSON_MIME_TYPE
+    if names.RETRIEVAL_QUERY in attributes:
+        attributes[names.RETRIEVAL_QUERY] = orjson.loads(shortened.sections[names.RETRIEVAL_QUERY])  # A text, not JSON.
     if names.OUTPUT_VALUE in attributes:
         attributes[names.OUTPUT_MIME_TYPE] = JSON_MIME_TYPE
     if shortened.cut:
@@ -81,10 +87,12 @@ def _generation_sections(record: Record, generation: Generation) -> dict[str, by
         values[names.SYSTEM_INSTRUCTIONS] = generation.system_instructions
         values[names.INPUT_MESSAGES] = [_message(message) for message in generation.input_messages]
         values[names.TOOL_DEFINITIONS] = generation.tool_definitions
+        values[names.RETRIEVAL_QUERY] = generation.query
     if record.call.content_outputs:
         values[names.OUTPUT_MESSAGES] = [
             {**_message(message), "finish_reason": finish_reason_of(message, record.outcome)} for message in generation.output_messages
         ]
+        values[names.RETRIEVAL_DOCUMENTS] = generation.documents
     return {name: json_bytes(value) for name, value in values.items() if value}
 
 

@@ -25,6 +25,7 @@ REQUEST_PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id"
 RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_STATUS = "gen_ai.response.status"
 RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 
 USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
@@ -42,6 +43,9 @@ INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 TOOL_DEFINITIONS = "gen_ai.tool.definitions"
+
+RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 
 AGENT_NAME = "gen_ai.agent.name"
 TOOL_NAME = "gen_ai.tool.name"
@@ -66,6 +70,7 @@ USER_ID = "user.id"
 HTTP_REQUEST_METHOD = "http.request.method"
 HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
 HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+URL_TEMPLATE = "url.template"
 URL_PATH = "url.path"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
@@ -101,6 +106,11 @@ INVOKE_AGENT = "invoke_agent"
 INVOKE_WORKFLOW = "invoke_workflow"
 EXECUTE_TOOL = "execute_tool"
 RETRIEVAL = "retrieval"
+GENERATE_CONTENT = "generate_content"
+FETCH_RESPONSE = "fetch_response"
+CREATE_AGENT = "create_agent"
+MODERATION = "moderation"
+DECISION = "decision"
 
 OPERATION_OF_READER = {
     "chat": CHAT,
@@ -109,7 +119,20 @@ OPERATION_OF_READER = {
     "langchain": CHAT,
     "object": CHAT,
     "completions": TEXT_COMPLETION,
+    "complete": TEXT_COMPLETION,
     "embeddings": EMBEDDINGS,
+    "image": GENERATE_CONTENT,
+    "speech": GENERATE_CONTENT,
+    "transcription": GENERATE_CONTENT,
+    "video": GENERATE_CONTENT,
+    "moderation": MODERATION,
+    "decision": DECISION,
+    "search": RETRIEVAL,
+    "fetched_response": FETCH_RESPONSE,
+    "fetched_chat": FETCH_RESPONSE,
+    "fetched_run": FETCH_RESPONSE,
+    "agent": CREATE_AGENT,
+    "run": INVOKE_AGENT,
 }
 """`gen_ai.operation.name` by `Call.operation`, for calls whose bodies could not be read."""
 

@@ -53,7 +53,7 @@ def spans_of(record: Record, settings: Settings) -> list[SpanData]:
 
 
 def span_name(record: Record) -> str:
-    """The span's name: `chat gpt-4o`, `execute_tool get_weather`, `GET /models`, or a chain's own name.
+    """The span's name: `chat gpt-4o`, `execute_tool get_weather`, `GET /files/{id}`, or a chain's own name.
 
     >>> span_name(Record(Call(1, 1, 1, method="GET", path="/models"), "completed"))
     'GET /models'
@@ -64,10 +64,19 @@ def span_name(record: Record) -> str:
         prefix = operation if call.kind in (TOOL, AGENT, RETRIEVER) else ""
         name = f"{prefix} {call.name}".strip() or operation or "span"
     elif operation:
-        name = f"{operation} {model_of(record) or ''}".strip()
+        name = f"{operation} {_target(record, operation)}".strip()
     else:
-        name = f"{call.method} {call.path}".strip() or call.name or "request"
+        name = f"{call.method} {call.template or call.path}".strip() or call.name or "request"
     return shorten_text(well_formed(name), _NAME_BYTES)
+
+
+def _target(record: Record, operation: str) -> str:
+    """What an operation acts on: a model, or an agent by its name. Ids stay out, since there are many of them."""
+    if operation in (names.FETCH_RESPONSE, names.RETRIEVAL):
+        return ""
+    if operation in (names.CREATE_AGENT, names.INVOKE_AGENT):
+        return (record.generation.agent_name if record.generation else None) or ""
+    return model_of(record) or ""
 
 
 def attempt_span_id(span_id: int, index: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tracer.reading import anthropic
+from tracer.reading.endpoints import ANSWERED, fetched
 from tracer.reading.errors import read_error
 from tracer.reading.generation import Generation, Message
 from tracer.reading.items import is_client_call, output_parts
@@ -15,6 +16,9 @@ from tracer.reading.values import Json, as_list, as_object, as_text, guarded, ki
 
 FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", **anthropic.FINISH_REASONS}
 """Words of providers where the conventions have their own."""
+
+UNDER_WAY = ("queued", "in_progress")
+"""States of an answer that is made in the background, and whose tokens are told when it is fetched."""
 
 _INCOMPLETE_REASONS = {"max_output_tokens": "length", "max_tokens": "length"}
 
@@ -31,7 +35,7 @@ def read_answer(answer: Json, operation: str, generation: Generation) -> None:
 
 def _read_head(answer: Json, generation: Generation) -> None:
     problems = generation.problems
-    generation.response_id = text_at(answer, "id", problems)
+    generation.response_id = text_at(answer, "id", problems) or generation.response_id
     generation.response_model = text_at(answer, "model", problems)
     generation.response_service_tier = text_at(answer, "service_tier", problems)
     generation.system_fingerprint = text_at(answer, "system_fingerprint", problems)
@@ -106,6 +110,7 @@ def _read_response(answer: Json, generation: Generation) -> None:
     status = text_at(answer, "status", generation.problems)
     if output is None and status is None:
         return
+    generation.response_status = status if status in UNDER_WAY else generation.response_status
     message = Message("assistant", output_parts(output or [], generation.problems))
     message.finish_reason = _response_finish_reason(answer, status, output or [])
     if message.parts or message.finish_reason is not None:
@@ -114,6 +119,8 @@ def _read_response(answer: Json, generation: Generation) -> None:
 
 
 def _response_finish_reason(answer: Json, status: str | None, output: list[object]) -> str | None:
+    if answer.get("object") == "response.compaction":
+        return "compaction"
     if status == "completed":
         calls = any(is_client_call(item) for item in map(as_object, output) if item is not None)
         return "tool_call" if calls else "stop"
@@ -163,6 +170,22 @@ _READERS: dict[str, tuple[tuple[str, AnswerReader], ...]] = {
         ("error", _read_error),
         ("output", _read_response),
     ),
+    "complete": (
+        ("id and model of the answer", _read_head),
+        ("error", _read_error),
+        ("completion", anthropic.read_completion),
+    ),
+    "fetched_response": (
+        ("id and model of the answer", _read_head),
+        ("usage and status", fetched),
+        ("output", _read_response),
+    ),
+    "fetched_chat": (
+        ("id and model of the answer", _read_head),
+        ("usage", fetched),
+        ("choices", _read_choices(_read_chat_choice)),
+    ),
+    **ANSWERED,
     "messages": (
         ("id and model of the answer", anthropic.read_head),
         ("usage", anthropic.read_message_usage),

@@ -101,6 +101,19 @@ def read_message_answer(answer: Json, generation: Generation) -> None:
         note(generation.problems, "the answer has no content")
         return
     message = Message(as_text(answer.get("role")) or "assistant", content_parts(content, generation.problems))
+    _only_message(message, reason, generation)
+
+
+def read_completion(answer: Json, generation: Generation) -> None:
+    """The answer of the older text completions."""
+    text, reason = text_at(answer, "completion", generation.problems), text_at(answer, "stop_reason", generation.problems)
+    if text is None and reason is None:
+        return
+    message = Message("assistant", [text_part(text)] if text is not None else [])
+    _only_message(message, reason, generation)
+
+
+def _only_message(message: Message, reason: str | None, generation: Generation) -> None:
     message.finish_reason = FINISH_REASONS.get(reason, reason) if reason is not None else None
     generation.output_messages = [message]
     generation.finish_reasons = [message.finish_reason] if message.finish_reason is not None else []

@@ -84,7 +84,7 @@ class Generation:
     """
 
     operation: str = "chat"
-    """`gen_ai.operation.name`: chat, text_completion, embeddings."""
+    """`gen_ai.operation.name`: chat, text_completion, embeddings, …; empty for endpoints that the conventions do not know."""
     provider: str = "openai"
     api_type: str | None = None
     """`openai.api.type`: chat_completions or responses."""
@@ -108,8 +108,17 @@ class Generation:
     response_service_tier: str | None = None
     system_fingerprint: str | None = None
     embedding_dimensions: int | None = None
+    response_status: str | None = None
+    """`gen_ai.response.status`, where the answer may still be in the making: queued, in_progress, completed, …"""
+    agent_name: str | None = None
+    query: str | None = None
+    """What a search asked for."""
+    documents: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    """What it found, in the conventions' shape."""
     vendor_attributes: dict[str, object] = field(default_factory=dict[str, object])
-    """What the conventions have no name for, under the whole names of the provider's own (`anthropic.thinking.budget_tokens`)."""
+    """Further attributes by their whole names: the provider's own (`anthropic.thinking.budget_tokens`) and facts about endpoints."""
+    fetched_usage: Usage | None = None
+    """Usage that an answer tells of which was only fetched: another call has used it."""
     usage: Usage | None = None
     cost: Cost | None = None
     error_code: str | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tracer.call import CANCELLED, COMPLETED, FAILED, UNFINISHED, Attempt, Call, pieces_taken
+from tracer.call import CANCELLED, COMPLETED, ENDPOINT, FAILED, UNFINISHED, Attempt, Call, pieces_taken
 from tracer.reading.answer import read_answer
 from tracer.reading.aws_events import is_aws_stream, to_server_sent
 from tracer.reading.clocks import read_clocks
 from tracer.reading.compression import decompress
+from tracer.reading.endpoints import OUTPUT_TYPES, read_asked
 from tracer.reading.errors import is_error_body, read_error
+from tracer.reading.facts import RESPONSE, kept, read_ids, read_sizes, read_state, read_uploads
 from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
 from tracer.reading.langchain import OBJECT, read_langchain, take_from_client
@@ -27,7 +29,23 @@ _OPERATIONS: dict[str, tuple[str, str | None]] = {
     "responses": ("chat", "responses"),
     "messages": ("chat", None),
     "completions": ("text_completion", None),
+    "complete": ("text_completion", None),
     "embeddings": ("embeddings", None),
+    # The conventions' word for models that give more than text.
+    "image": ("generate_content", None),
+    "speech": ("generate_content", None),
+    "transcription": ("generate_content", None),
+    "video": ("generate_content", None),
+    # They have none for these, and leave custom ones free.
+    "moderation": ("moderation", None),
+    "decision": ("decision", None),
+    "search": ("retrieval", None),
+    "fetched_response": ("fetch_response", None),
+    "fetched_chat": ("fetch_response", None),
+    "fetched_run": ("fetch_response", None),
+    "agent": ("create_agent", None),
+    "run": ("invoke_agent", None),
+    ENDPOINT: ("", None),
     LANGCHAIN: ("chat", None),
     OBJECT: ("chat", None),
 }
@@ -66,6 +84,9 @@ def read_call(call: Call) -> Record:
 
 def _read_request(call: Call, generation: Generation) -> None:
     body = call.attempts[-1].request_body if call.attempts else None
+    if call.template:
+        _read_endpoint_request(call, body, generation)
+        return
     if not body:
         return
     try:
@@ -81,7 +102,12 @@ def _read_request(call: Call, generation: Generation) -> None:
 
 def _read_answer(call: Call, generation: Generation) -> None:
     attempt = call.attempts[-1] if call.attempts else None
-    if attempt is None or (attempt.response_body is None and attempt.pieces is None):
+    if attempt is None:
+        return
+    if call.template:
+        _read_endpoint_answer(call, attempt, generation)
+        return
+    if attempt.response_body is None and attempt.pieces is None:
         return
     if not attempt.complete:
         note(generation.problems, "the answer is larger than what is kept")
@@ -93,6 +119,55 @@ def _read_answer(call: Call, generation: Generation) -> None:
         return
     generation.answer = answer
     read_answer(answer, call.operation, generation)
+
+
+def _read_endpoint_request(call: Call, body: bytes | None, generation: Generation) -> None:
+    """Query, form and JSON body in one."""
+    request = {**(call.fields or {}), **(_object_of(body) or {})}
+    generation.output_type = OUTPUT_TYPES.get(call.operation)
+    read_asked(request, call.operation, generation)
+    read_uploads(call, generation)
+    read_ids(call, generation)
+
+
+def _read_endpoint_answer(call: Call, attempt: Attempt, generation: Generation) -> None:
+    """Bodies that are kept here are JSON, events or plain text; of any other the size is all there is."""
+    read_sizes(attempt, generation)
+    data = b""
+    if attempt.complete and (attempt.response_body is not None or attempt.pieces is not None):
+        data = _body(attempt, generation)
+    if (attempt.status or 0) >= _FIRST_ERROR_STATUS:
+        read_error(generation, _object_of(data))
+        return
+    answer = _endpoint_answer(call, attempt, data, generation)
+    if answer is not None and answer.get("error") and not (answer.get("id") or answer.get("object")):
+        read_error(generation, answer)
+    elif answer is not None and call.operation == ENDPOINT:
+        read_state(answer, generation)
+    elif answer is not None:
+        generation.answer = answer
+        read_answer(answer, call.operation, generation)
+    if generation.answer is None:
+        generation.answer = kept(generation.vendor_attributes, RESPONSE)
+
+
+def _endpoint_answer(call: Call, attempt: Attempt, data: bytes, generation: Generation) -> Json | None:
+    if call.operation == ENDPOINT and "json" not in attempt.content_type:
+        return None
+    if _is_stream(attempt, data):
+        return read_stream(data, call.operation, _most_chunks(call), generation)
+    answer = _object_of(data)
+    if answer is None and data and call.operation == "transcription":
+        return {"text": data.decode("utf-8", "replace")}
+    return answer
+
+
+def _object_of(data: bytes | None) -> Json | None:
+    """The JSON object in these bytes, if they are one; anything else is no fault here."""
+    try:
+        return as_object(parse(data)) if data else None
+    except ValueError:
+        return None
 
 
 def _body(attempt: Attempt, generation: Generation) -> bytes:

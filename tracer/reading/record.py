@@ -28,7 +28,7 @@ class Clocks:
 
 @dataclass(slots=True)
 class Record:
-    """One call, read. `outcome` is one of `tracer.call.OUTCOMES`; `generation` is None for own spans and other endpoints."""
+    """One call, read. `outcome` is one of `tracer.call.OUTCOMES`; `generation` is None for own spans."""
 
     call: Call
     outcome: str

@@ -214,5 +214,13 @@ _READERS: dict[str, tuple[tuple[str, RequestReader], ...]] = {
         ("system", anthropic.read_system),
         ("messages", anthropic.read_input_messages),
     ),
+    "complete": (
+        ("model", _read_model),
+        ("sampling parameters", _read_numbers),
+        ("stream", _read_stream),
+        ("max_tokens", _read_most_tokens("max_tokens_to_sample")),
+        ("stop_sequences", anthropic.read_stop_sequences),
+        ("prompt", _read_prompt_texts),
+    ),
     "embeddings": (("model", _read_model), ("embedding parameters", _read_embedding)),
 }

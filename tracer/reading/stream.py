@@ -9,6 +9,7 @@ from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse
 from tracer.reading.merge import OTHER, Merger
 from tracer.reading.merge_choices import ChoicesMerger
+from tracer.reading.merge_events import CompletionMerger, EventsMerger, RunMerger
 from tracer.reading.merge_messages import MessagesMerger
 from tracer.reading.merge_responses import ResponseMerger
 from tracer.reading.sse import DONE, event_data
@@ -72,8 +73,14 @@ def _has_error(generation: Generation) -> bool:
 
 
 def _merger(operation: str, generation: Generation) -> Merger:
-    if operation == "responses":
+    if operation in ("responses", "fetched_response"):
         return ResponseMerger(generation.problems)
+    if operation in ("run", "fetched_run"):
+        return RunMerger()
+    if operation in ("image", "speech", "transcription"):
+        return EventsMerger()
+    if operation == "complete":
+        return CompletionMerger()
     if operation == "messages":
         return MessagesMerger(generation.problems)
     return ChoicesMerger("text_completion" if operation == "completions" else "chat.completion", generation.problems)

@@ -52,7 +52,7 @@ def _read_totals(source: Json, usage: Usage, problems: Problems) -> None:
 
 
 def _read_input_details(source: Json, usage: Usage, problems: Problems) -> None:
-    details = _details(source, ("prompt_tokens_details", "input_tokens_details"), problems)
+    details = _details(source, ("prompt_tokens_details", "input_tokens_details", "input_token_details"), problems)
     usage.cache_read = _count(details, ("cached_tokens",), problems)
     if usage.cache_read is None:
         usage.cache_read = _count(source, _CACHE_READ, problems)
@@ -65,7 +65,7 @@ def _read_input_details(source: Json, usage: Usage, problems: Problems) -> None:
 
 
 def _read_output_details(source: Json, usage: Usage, problems: Problems) -> None:
-    details = _details(source, ("completion_tokens_details", "output_tokens_details"), problems)
+    details = _details(source, ("completion_tokens_details", "output_tokens_details", "output_token_details"), problems)
     usage.reasoning = _count(details, ("reasoning_tokens",), problems)
     if usage.reasoning is None:
         usage.reasoning = _count(source, ("reasoning_tokens",), problems)
