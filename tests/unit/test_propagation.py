@@ -17,9 +17,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import tracer
 from tests.integration.capture_support import PLAIN, create, make_client
 from tests.support import ROOT, clean_environment, run_program
-from tracer import propagation
 from tracer.call import Call
-from tracer.propagation import parse_baggage, parse_traceparent
+from tracer.propagation import trust as trust_module
+from tracer.propagation.w3c import parse_baggage, parse_traceparent
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
 from tracer.settings import Settings
@@ -29,7 +29,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(propagation, "_said", set[str]())
+    monkeypatch.setattr(trust_module, "_said", set[str]())
 
 
 def trust(*callers: str) -> None:
