@@ -71,6 +71,8 @@ class Runtime:
         self.submit: Callable[[Call], None] = nowhere
         self.pipeline: Worker | None = None
         self.host: Host | None = None
+        self.set_up: Callable[[], None] | None = None
+        """Called whenever settings were applied: `tracer.testing` stands before the destinations for a while."""
         self.running = False
         """The pipeline's thread runs in this process."""
         self.sampler: Sampler = SAMPLERS["parentbased_always_on"](1.0)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from langsmith import Client, traceable
+from langsmith import Client, run_trees, traceable
 from langsmith.run_helpers import get_current_run_tree, tracing_context
 from langsmith.run_trees import RunTree
 
@@ -90,7 +90,7 @@ def test_headers_inside_of_traceable(ours: list[Call]) -> None:
     assert hexadecimal(ours[0].parent_run_id or 0) == str(seen["id"])
 
 
-def test_what_we_write_the_sdk_reads(ours: list[Call]) -> None:
+def test_what_we_write_the_sdk_reads(ours: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
     said = tracer.context(session="s 1", user="u7", tags=["beta", "x=y"], metadata={"plan": "fr\u00e9e", "n": 1})
     with said, tracer.trace("root") as root, tracer.trace("child") as child:
         headers = tracer.headers()
@@ -109,6 +109,7 @@ def test_what_we_write_the_sdk_reads(ours: list[Call]) -> None:
     def inside() -> None:
         pass
 
+    monkeypatch.setattr(run_trees, "_CLIENT", CLIENT)
     with tracing_context(enabled=True, parent=headers):
         inside()
     (run,) = posted
