@@ -39,10 +39,10 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, An
     """Show the tree of calls of a test that failed."""
     report = yield
     if call.when == "call" and report.failed:
-        report.sections += [("calls recorded by tracer", capture.tree()) for capture in _captures()]
+        report.sections += [("calls recorded by tracer", capture.tree()) for capture in _captures().values()]
     return report
 
 
 def _captures() -> Any:
     module = sys.modules.get(_CAPTURING)
-    return [] if module is None else module.made
+    return {} if module is None else module.made

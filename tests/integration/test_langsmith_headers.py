@@ -7,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from langsmith import Client, run_trees, traceable
-from langsmith.run_helpers import get_current_run_tree, tracing_context
-from langsmith.run_trees import RunTree
+from langsmith import Client, run_helpers, run_trees, traceable
+from langsmith.run_helpers import get_current_run_tree
 
 import tracer
 from tests.integration.capture_support import PLAIN, create, make_client
@@ -18,6 +17,10 @@ from tracer.call import Call
 from tracer.dotted_order import runs_in
 from tracer.replay.server import ReplayServer
 from tracer.settings import Settings
+
+# Their types are partly unknown to the checker.
+RunTree: Any = run_trees.RunTree
+tracing_context: Any = run_helpers.tracing_context
 
 ON = Settings(
     trust_headers=("all",), langsmith_tracing=True, langsmith_key="k", langsmith_endpoint="http://127.0.0.1:9", langsmith_project="ours"

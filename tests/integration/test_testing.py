@@ -110,7 +110,7 @@ def test_streams_appear_as_open_until_they_end(fresh_runtime: Runtime, server: R
 
 async def test_async_tasks_have_their_own(fresh_runtime: Runtime, server: ReplayServer) -> None:
     client = tracer.wrap(make_client(server, PLAIN, asynchronous=True))
-    both = asyncio.Barrier(2) if sys.version_info >= (3, 11) else None
+    both: Any = asyncio.Barrier(2) if sys.version_info >= (3, 11) else None
 
     async def test_of_its_own(name: str) -> list[str]:
         async with capture() as calls:
@@ -146,7 +146,8 @@ def test_nested_and_threads(fresh_runtime: Runtime, server: ReplayServer) -> Non
 
 def test_chat_model_and_langchain(fresh_runtime: Runtime, server: ReplayServer) -> None:
     chat = tracer.ChatModel(make_client(server, PLAIN), model="gpt-4o")
-    model: Any = tracer.wrap(LangChainOpenAI(model="gpt-4o", base_url=server.base_url(PLAIN), api_key="none"))
+    bare: Any = LangChainOpenAI
+    model = tracer.wrap(bare(model="gpt-4o", base_url=server.base_url(PLAIN), api_key="none"))
     with capture() as calls:
         chat.invoke("hi")
         list(chat.stream("hi"))

@@ -240,3 +240,25 @@ print(f"{span.context.span_id:016x}" in inside["traceparent"])
     ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
     _, trace_id, span_id, _ = TRACEPARENT.split("-")
     assert ended.out.split() == [trace_id, span_id, "True", "True"]
+
+
+def test_tracestate_beside_an_applications_own_provider() -> None:
+    code = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import tracer
+with tracer.continue_from({"traceparent": "%s", "tracestate": "a=1"}), tracer.trace("job"):
+    print(tracer.headers()["tracestate"])
+order = "20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c"
+with tracer.continue_from({"langsmith-trace": order}), tracer.trace("job"):
+    print("tracestate" in tracer.headers())
+first, second = exporter.get_finished_spans()
+print(first.context.trace_state.to_header(), second.parent)
+"""
+    ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
+    assert (ended.out.split(), ended.err) == (["a=1", "False", "a=1", "None"], "")

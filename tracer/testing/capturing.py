@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, overload
+from weakref import WeakValueDictionary
 
 from tracer.api import trace_langchain
 from tracer.call import Call
@@ -21,8 +21,9 @@ from tracer.testing.tree import tree_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-made: deque[Capture] = deque(maxlen=20)
-"""The captures of the running test, for its report. Kept only where our plugin of pytest is there, which empties it."""
+made: WeakValueDictionary[int, Capture] = WeakValueDictionary()
+"""The captures that somebody still holds, in the order they were opened: for the report of a test, which begins by emptying it."""
+_number = itertools.count()
 
 
 def capture() -> Capture:
@@ -163,8 +164,7 @@ class _Stage:
             self._open.append(capture)
             if len(self._open) == 1:
                 self._enter()
-        if "tracer.pytest_plugin" in sys.modules:
-            made.append(capture)
+        made[next(_number)] = capture
         if "langchain_core" in sys.modules:
             trace_langchain()
 
