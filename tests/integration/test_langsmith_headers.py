@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from langsmith import Client, run_helpers, run_trees, traceable
-from langsmith.run_helpers import get_current_run_tree
+from langsmith import Client, run_trees
 
 import tracer
 from tests.integration.capture_support import PLAIN, create, make_client
@@ -20,7 +20,8 @@ from tracer.settings import Settings
 
 # Their types are partly unknown to the checker.
 RunTree: Any = run_trees.RunTree
-tracing_context: Any = run_helpers.tracing_context
+_helpers: Any = importlib.import_module("langsmith.run_helpers")
+tracing_context, traceable, get_current_run_tree = _helpers.tracing_context, _helpers.traceable, _helpers.get_current_run_tree
 
 ON = Settings(
     trust_headers=("all",), langsmith_tracing=True, langsmith_key="k", langsmith_endpoint="http://127.0.0.1:9", langsmith_project="ours"
