@@ -242,6 +242,8 @@ def _apply(resolved: Settings) -> None:
     if host is not None:
         host.noticed = _host_appears
     runtime.configured = True
+    if runtime.set_up is not None:
+        runtime.set_up()
 
 
 def _host_appears() -> None:

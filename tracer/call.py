@@ -100,6 +100,34 @@ class HostSpan(Protocol):
         """The call has ended. While `finalizing` no lock is taken and no code of others is run: its span ends a little later."""
         ...
 
+    def tracestate(self) -> str:
+        """What other systems of the trace have left for those that come after (W3C `tracestate`)."""
+        ...
+
+
+class Ancestor(Protocol):
+    """A call above another one, as far as its descendants need to know it: enough to say where in a trace they are."""
+
+    @property
+    def run_id(self) -> int | None:
+        """Its run id; None for a span of other telemetry."""
+        ...
+
+    @property
+    def started_wall(self) -> int:
+        """When it began, in Unix nanoseconds; 0 where that is not known."""
+        ...
+
+    @property
+    def above(self) -> Ancestor | None:
+        """The call above it."""
+        ...
+
+    @property
+    def dotted_order(self) -> str:
+        """Its place in a trace that came from another process, as LangSmith writes it; empty for calls of this process."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -118,6 +146,8 @@ class Call:
     parent_is_remote: bool = False
     root_run_id: int = 0
     """The run id of the outermost call above this one: its trace id, except under spans of other telemetry. 0: its trace id."""
+    above: Ancestor | None = None
+    """The call above this one. A chain of small objects, so that naming all ancestors costs nothing here."""
     sampled: bool = True
     host: HostSpan | None = None
     """Its span in the application's own telemetry, if there is any; the ids above are then that span's."""

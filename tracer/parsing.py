@@ -91,6 +91,18 @@ def choice_list(*values: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def propagators(text: str) -> tuple[str, ...]:
+    """A comma list of the formats of `OTEL_PROPAGATORS`, each once; `none` stands alone.
+
+    >>> propagators("B3, baggage,b3"), propagators("none")
+    (('b3', 'baggage'), ())
+    """
+    names = tuple(dict.fromkeys(choice_list("tracecontext", "baggage", "b3", "b3multi", "jaeger", "none")(text)))
+    if "none" in names and len(names) > 1:
+        raise ValueError(text)
+    return () if names == ("none",) else names
+
+
 def capture_content(text: str) -> str:
     """The four values of `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` in lower case, and the older true and false.
 

@@ -71,6 +71,8 @@ class Runtime:
         self.submit: Callable[[Call], None] = nowhere
         self.pipeline: Worker | None = None
         self.host: Host | None = None
+        self.set_up: Callable[[], None] | None = None
+        """Called whenever settings were applied: `tracer.testing` stands before the destinations for a while."""
         self.running = False
         """The pipeline's thread runs in this process."""
         self.sampler: Sampler = SAMPLERS["parentbased_always_on"](1.0)
@@ -145,8 +147,10 @@ def new_call(kind: str, scope: Scope) -> Call:
         call = Call(run_id, run_id, new_span_id(), root_run_id=run_id)
         call.sampled = runtime.sampler(run_id, None)
     else:
-        call = Call(run_id, parent.trace_id, new_span_id(), parent.span_id, parent.run_id, parent.remote)
+        # A run of LangSmith alone (a caller without W3C headers) has no span that ours could be under.
+        call = Call(run_id, parent.trace_id, new_span_id(), parent.span_id or None, parent.run_id, parent.remote)
         call.root_run_id = run_id if parent.run_id is None else parent.root_run_id or parent.trace_id
+        call.above = parent
         call.sampled = runtime.sampler(parent.trace_id, parent)
     call.kind = kind
     call.session = scope.session

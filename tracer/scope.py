@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from tracer.call import Call, HostSpan
+from tracer.call import Ancestor, Call, HostSpan
 
 
 @dataclass(slots=True)
@@ -29,6 +29,16 @@ class Parent:
     """The run id of the outermost call above it; 0 where that is the trace id."""
     host: HostSpan | None = None
     """This span in the application's own telemetry, if it has one there."""
+    started_wall: int = 0
+    above: Ancestor | None = None
+    dotted_order: str = ""
+    """The place in a LangSmith trace that came from another process; the last id in it is this one's."""
+    project: str = ""
+    """The LangSmith project of a trace that came from another process."""
+    tracestate: str = ""
+    """Of a span in another process: what the systems before us have left for those after us."""
+    baggage: tuple[str, ...] = ()
+    """Of a span in another process: entries of others in its baggage, to be handed on as they came."""
 
 
 @dataclass(slots=True)
@@ -80,6 +90,8 @@ class Scope:
     """Model calls of a layer above that wait for the client calls that serve them, first come first served; the last stays."""
     host: HostSpan | None = None
     """What becomes the current span of the application's own telemetry when this scope is entered."""
+    caller: Parent | None = None
+    """The span of another process that the work here goes on from."""
 
 
 EMPTY = Scope()
@@ -140,8 +152,21 @@ def leave(earlier: Scope | Earlier) -> None:
 
 def under(call: Call, scope: Scope) -> Scope:
     """The scope inside `call`: it becomes the parent, everything else is inherited."""
-    parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled, False, call.root_run_id, call.host)
-    return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, None, scope.foreign, host=call.host)
+    parent = Parent(
+        call.trace_id, call.span_id, call.run_id, call.sampled, False, call.root_run_id, call.host, call.started_wall, call.above
+    )
+    return Scope(
+        parent,
+        scope.session,
+        scope.user,
+        scope.tags,
+        scope.metadata,
+        scope.enabled,
+        None,
+        scope.foreign,
+        host=call.host,
+        caller=scope.caller,
+    )
 
 
 def beside_host(scope: Scope) -> Scope:

@@ -122,8 +122,16 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.trusted_callers,
         (),
         "none, all, or hosts and networks separated by commas",
-        "Whose `traceparent` and `baggage` headers `tracer.continue_from` believes, such as `10.0.0.0/8,gateway.internal`.",
+        "Whose `traceparent`, `baggage` and other headers `tracer.continue_from` believes, such as `10.0.0.0/8,gateway.internal`.",
         default_text="none",
+    ),
+    Variable(
+        "propagators",
+        ("OTEL_PROPAGATORS",),
+        parsing.propagators,
+        ("tracecontext", "baggage"),
+        "a comma list of tracecontext, baggage, b3, b3multi, jaeger; or none alone",
+        "Headers that `tracer.headers` writes and `tracer.continue_from` reads.",
     ),
     Variable(
         "exit_timeout",
@@ -491,6 +499,7 @@ class Settings:
     prices: str | None = None
     providers: Mapping[str, str] = field(default_factory=dict[str, str])
     trust_headers: tuple[str, ...] = ()
+    propagators: tuple[str, ...] = ("tracecontext", "baggage")
     exit_timeout: float = 2.0
     queue_records: int = 10_000
     queue_bytes: int = 64 * MEBIBYTE

@@ -17,9 +17,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import tracer
 from tests.integration.capture_support import PLAIN, create, make_client
 from tests.support import ROOT, clean_environment, run_program
-from tracer import propagation
 from tracer.call import Call
-from tracer.propagation import parse_baggage, parse_traceparent
+from tracer.propagation import trust as trust_module
+from tracer.propagation.w3c import parse_baggage, parse_traceparent
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
 from tracer.settings import Settings
@@ -29,7 +29,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(propagation, "_said", set[str]())
+    monkeypatch.setattr(trust_module, "_said", set[str]())
 
 
 def trust(*callers: str) -> None:
@@ -240,3 +240,25 @@ print(f"{span.context.span_id:016x}" in inside["traceparent"])
     ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
     _, trace_id, span_id, _ = TRACEPARENT.split("-")
     assert ended.out.split() == [trace_id, span_id, "True", "True"]
+
+
+def test_tracestate_beside_an_applications_own_provider() -> None:
+    code = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+import tracer
+with tracer.continue_from({"traceparent": "%s", "tracestate": "a=1"}), tracer.trace("job"):
+    print(tracer.headers()["tracestate"])
+order = "20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c"
+with tracer.continue_from({"langsmith-trace": order}), tracer.trace("job"):
+    print("tracestate" in tracer.headers())
+first, second = exporter.get_finished_spans()
+print(first.context.trace_state.to_header(), second.parent)
+"""
+    ended = run_program(code % TRACEPARENT, TRACER_TRUST_HEADERS="all", TRACER_QUIET="true")
+    assert (ended.out.split(), ended.err) == (["a=1", "False", "a=1", "None"], "")

@@ -29,6 +29,7 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "prices": (A_FILE, A_FILE, "/no/such/file.json"),
     "providers": ("localhost:8000=vllm, LLM.example=Groq", {"localhost:8000": "vllm", "llm.example": "groq"}, "https://host/v1=vllm"),
     "trust_headers": ("10.0.0.0/8,gateway", ("10.0.0.0/8", "gateway"), "10.0.0.0/99"),
+    "propagators": ("B3, baggage", ("b3", "baggage"), "b3,xray"),
     "exit_timeout": ("0.5", 0.5, "soon"),
     "queue_records": ("7", 7, "0"),
     "queue_bytes": ("1 MiB", 1048576, "none"),

@@ -243,7 +243,7 @@ class LangChainRuns:
         name = details.get("name") or _name_of(serialized) or kind
         tags = tuple(details.get("tags") or ())
         upcoming = Upcoming(run_id.int, name, tags, metadata or None)
-        scope = Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming)
+        scope = Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming, caller=scope.caller)
         call = new_call(kind, scope)
         call.library = "langchain"
         call.operation = "langchain" if kind == LLM else "span"

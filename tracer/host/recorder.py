@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel_trace
 from opentelemetry.context.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 from opentelemetry.trace.status import Status, StatusCode
 
 from tracer.call import Call
@@ -211,6 +211,10 @@ class RecordedSpan:
         else:
             self._recorder.end(self)
 
+    def tracestate(self) -> str:
+        """What the provider's span hands on of the systems before it."""
+        return self.context.trace_state.to_header()
+
 
 class _LentContext(Context):
     """A context that turns into the earlier one when its lease is over, for callbacks whose end may run somewhere else."""
@@ -246,14 +250,16 @@ def _context_under(parent: Parent | None, outside: SpanContext, current: Context
     Ours is nearer if no span of the application was opened since it began: then what is current is ours, or what was current before it
     (a framework's callbacks cannot always set it), or nothing (a new thread).
     """
-    if parent is None:
+    if parent is None or not parent.span_id:
         return None
     host = parent.host
     if host is None:
         if outside.is_valid:
             return None
         flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
-        return otel_trace.set_span_in_context(NonRecordingSpan(SpanContext(parent.trace_id, parent.span_id, parent.remote, flags)), current)
+        state = TraceState.from_header([parent.tracestate]) if parent.tracestate else None
+        remote = NonRecordingSpan(SpanContext(parent.trace_id, parent.span_id, parent.remote, flags, state))
+        return otel_trace.set_span_in_context(remote, current)
     assert isinstance(host, RecordedSpan)
     if outside == host.context:
         return current

@@ -1,0 +1,67 @@
+"""The dotted order: how LangSmith says where in a trace a run is. Start and id of every run from the root down, joined by points.
+
+Source: the LangSmith run protocol, `segment("." segment)*` with `segment = YYYYMMDD "T" HHMMSSffffff "Z" uuid`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from uuid import UUID
+
+from tracer.call import Ancestor
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TIME = "%Y%m%dT%H%M%S%fZ"
+_SEGMENT = re.compile(r"([0-9]{8}T[0-9]{12}Z)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def dotted_order_of(run: Ancestor) -> str:
+    """The dotted order of a run, with all that is known of its ancestors; empty for a span that is no run.
+
+    Times never decrease on the way down, not even where a clock was set back.
+    """
+    above = ""
+    runs: list[tuple[int, int]] = []
+    link: Ancestor | None = run
+    while link is not None and link.run_id is not None:
+        if link.dotted_order:
+            above = link.dotted_order
+            break
+        runs.append((link.run_id, link.started_wall))
+        link = link.above
+    start = _last_start(above)
+    segments = [above] if above else []
+    for run_id, wall in reversed(runs):
+        start = max(start, (wall or _wall_of(run_id)) // 1000)
+        segments.append(f"{_EPOCH + timedelta(microseconds=start):{_TIME}}{UUID(int=run_id)}")
+    return ".".join(segments)
+
+
+def runs_in(text: str) -> list[int]:
+    """The ids of the runs that a dotted order names, the root first. Raises `ValueError` where it is none.
+
+    >>> runs_in("20261123T082453002678Z00000000-0000-0000-0000-000000000001")
+    [1]
+    """
+    found: list[int] = []
+    for segment in text.split("."):
+        match = _SEGMENT.fullmatch(segment)
+        if match is None or not UUID(match[2]).int:
+            raise ValueError(segment)
+        datetime.strptime(match[1], _TIME)  # noqa: DTZ007  # only whether there is such a time
+        found.append(UUID(match[2]).int)
+    return found
+
+
+def _last_start(order: str) -> int:
+    """The start of the last run in a dotted order, in Unix microseconds; 0 of an empty one."""
+    if not order:
+        return 0
+    since = datetime.strptime(order.rpartition(".")[2][:-36], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
+    return since // timedelta(microseconds=1)
+
+
+def _wall_of(run_id: int) -> int:
+    """The Unix time in nanoseconds that a UUIDv7 tells, to the millisecond."""
+    return (run_id >> 80) * 1_000_000
