@@ -164,10 +164,12 @@ def status() -> dict[str, Any]:
     """Where every record of this process went.
 
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
-    `exported`, `sampled_out` and `dropped` by reason; `shortened` counts records that lost contents, by reason, and `stopped` says why a
-    destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the longest of the open
-    calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer provider; it counts the calls
-    that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans that have ended in it.
+    `exported`, `sampled_out` and `dropped` by reason, and with a spool of `spooled` (kept on disk until they arrive); `recovered` counts
+    records of earlier processes that this one has sent from there. `shortened` counts records that lost contents, by reason, and
+    `stopped` says why a destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the
+    longest of the open calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer
+    provider; it counts the calls that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans
+    that have ended in it.
 
     >>> sorted(status())
     ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']

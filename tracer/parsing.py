@@ -236,6 +236,14 @@ def existing_file(text: str) -> str:
     return path
 
 
+def folder(text: str) -> str:
+    """The path of a directory that is there or can be made; `~` is the home directory."""
+    path = os.path.expanduser(text.strip())
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError(text)
+    return path
+
+
 def pairs(text: str) -> dict[str, str]:
     """`key=value,key2=value2`, keys and values URL-decoded.
 

@@ -149,6 +149,31 @@ VARIABLES: tuple[Variable, ...] = (
         "Bytes that may wait for each destination; beyond it the oldest records lose their contents, then the oldest are dropped.",
     ),
     Variable(
+        "spool",
+        ("TRACER_SPOOL",),
+        parsing.folder,
+        None,
+        "the path of a directory",
+        "Directory in which records for destinations on the network are kept until they have arrived. They outlive the process; the next "
+        "one that records to the same place sends them, or `tracer flush`. Several processes may share it.",
+    ),
+    Variable(
+        "spool_bytes",
+        ("TRACER_SPOOL_BYTES",),
+        parsing.byte_count,
+        512 * MEBIBYTE,
+        "a number of bytes, such as 536870912 or 512MiB",
+        "Bytes that the spool directory may take; beyond it the oldest records are dropped and counted.",
+    ),
+    Variable(
+        "spool_age",
+        ("TRACER_SPOOL_AGE",),
+        parsing.seconds(1),
+        7 * 24 * 3600.0,
+        "seconds, 1 or more",
+        "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
+    ),
+    Variable(
         "langchain",
         ("TRACER_LANGCHAIN",),
         parsing.choice("defer", "replace"),
@@ -396,6 +421,9 @@ class Settings:
     exit_timeout: float = 2.0
     queue_records: int = 10_000
     queue_bytes: int = 64 * MEBIBYTE
+    spool: str | None = None
+    spool_bytes: int = 512 * MEBIBYTE
+    spool_age: float = 7 * 24 * 3600.0
     langchain: str = "defer"
     langsmith_tracing: bool = False
     langsmith_key: str | None = None

@@ -59,11 +59,18 @@ class _Encoder:
     resource: bytes
     scope: bytes
 
-    def request(self, spans: Sequence[bytes]) -> bytes:
-        """An `ExportTraceServiceRequest`. Messages of the same field may stand one after the other, so only two lengths are new."""
-        scope_spans = self.scope + b"".join(spans)
-        resource_spans = self.resource + b"\x12" + _varint(len(scope_spans)) + scope_spans
-        return b"\x0a" + _varint(len(resource_spans)) + resource_spans
+    @property
+    def frame(self) -> bytes:
+        """Resource and scope in one."""
+        return len(self.resource).to_bytes(4, "big") + self.resource + self.scope
+
+
+def _request(frame: bytes, spans: Sequence[bytes]) -> bytes:
+    """An `ExportTraceServiceRequest`. Messages of the same field may stand one after the other, so only two lengths are new."""
+    scope = 4 + int.from_bytes(frame[:4], "big")
+    scope_spans = frame[scope:] + b"".join(spans)
+    resource_spans = frame[4:scope] + b"\x12" + _varint(len(scope_spans)) + scope_spans
+    return b"\x0a" + _varint(len(resource_spans)) + resource_spans
 
 
 class OtlpTransport:
@@ -96,6 +103,11 @@ class OtlpTransport:
         )
         self._compress = _COMPRESS.get(settings.otlp_compression, bytes)
         _say_protocol(settings, self.endpoint, shown)
+
+    @property
+    def frame(self) -> bytes:
+        """Resource and instrumentation scope."""
+        return self._encoder.frame if self._encoder is not None else b""
 
     def pack(self, records: Sequence[Record]) -> Packed:
         """One item for each record. The first call imports the official classes."""
@@ -132,8 +144,8 @@ class OtlpTransport:
 
     def send(self, items: Sequence[Item], timeout: float) -> Verdict:
         """POST the items."""
-        assert self._encoder is not None
-        body = self._compress(self._encoder.request([item.parts[_SPANS] for item in items]))
+        frame = items[0].frame or self.frame
+        body = self._compress(_request(frame, [item.parts[_SPANS] for item in items]))
         try:
             answer = self._http.request("POST", self.endpoint, timeout, body)
         except Exception as error:

@@ -174,10 +174,11 @@ class Pipeline:
         lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
         self._say_lost(0 if done else lost, count_of(self._overflow))
+        self._say_spooled()
         return done
 
     def _say_lost(self, records: int, overflow: int) -> None:
-        """The one line at the end; senders have said what they lost before."""
+        """The line at the end for what is lost; senders have said what they lost before."""
         if overflow:
             logger.warning(
                 "tracer: %s came faster than they could be read and did not fit into the queue (TRACER_QUEUE_RECORDS)%s",
@@ -190,6 +191,14 @@ class Pipeline:
         troubles = [sender.trouble for sender in self._senders() if sender.trouble]
         why = f": {' '.join(troubles)}" if troubles else ""
         logger.warning("tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s", records_text(records), why)
+
+    def _say_spooled(self) -> None:
+        """The line for what could not be sent and is not lost."""
+        spooled = max((account.spooled for account in self._accounts.values()), default=0)
+        if spooled:
+            troubles = [sender.trouble for sender in self._senders() if sender.trouble]
+            text = "tracer: %s could not be sent yet; they are kept in %s (TRACER_SPOOL) for the next process or `tracer flush`%s"
+            logger.warning(text, records_text(spooled), self._settings.spool, f": {' '.join(troubles)}" if troubles else ".")
 
     def _close_books(self, reason: str) -> int:
         """Count what was not delivered as dropped; nothing is taken or counted after this.
@@ -233,6 +242,7 @@ class Pipeline:
                     "dropped": dropped,
                     "shortened": shortened,
                     "queued": waiting + self._taken - account.settled,
+                    **({"spooled": account.spooled, "recovered": account.recovered} if self._settings.spool else {}),
                     **({"stopped": account.stopped} if account.stopped else {}),
                 }
         return max((account["queued"] for account in accounts.values()), default=waiting), accounts
@@ -256,7 +266,8 @@ class Pipeline:
             if self._closing:
                 return
             quiet += 1
-            self._wake.wait(BUSY_INTERVAL if quiet < _QUIET_LOOKS else IDLE_INTERVAL)
+            # What is to outlive the process must not lie about here.
+            self._wake.wait(BUSY_INTERVAL if quiet < _QUIET_LOOKS or self._settings.spool else IDLE_INTERVAL)
             self._wake.clear()
 
     def _deliver_next_batch(self) -> bool:
