@@ -266,6 +266,25 @@ def headers(text: str) -> dict[str, str]:
     return {key.lower(): value for key, value in pairs(text).items()}
 
 
+MASKS = ("secrets", "api_keys", "bearer", "jwt", "private_keys", "cards", "emails")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def masks(text: str) -> tuple[str, ...]:
+    """`off`, or names of built-in patterns and functions.
+
+    >>> masks("secrets, shop.privacy:mask"), masks("off")
+    (('secrets', 'shop.privacy:mask'), ())
+    """
+    entries = tuple(entry.strip() for entry in text.split(",") if entry.strip())
+    if tuple(map(str.lower, entries)) in (("off",), ("none",), ("false",)):
+        return ()
+    entries = tuple(entry if ":" in entry else entry.lower() for entry in entries)
+    if not entries or any(entry not in MASKS and not _FUNCTION.fullmatch(entry) for entry in entries):
+        raise ValueError(text)
+    return entries
+
+
 def trusted_callers(text: str) -> tuple[str, ...]:
     """`none`, `all`, or hosts, addresses and networks.
 

@@ -174,6 +174,24 @@ VARIABLES: tuple[Variable, ...] = (
         "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
     ),
     Variable(
+        "mask",
+        ("TRACER_MASK",),
+        parsing.masks,
+        ("secrets",),
+        "off, or a comma list of secrets, api_keys, bearer, jwt, private_keys, cards, emails and module:function",
+        "What is taken out of prompts, answers, errors and metadata before any destination sees them. `secrets` stands for API keys, "
+        "bearer tokens, JWTs and private keys; a function of your own takes a text and gives the one to record.",
+        default_text="`secrets`",
+    ),
+    Variable(
+        "mask_timeout",
+        ("TRACER_MASK_TIMEOUT",),
+        parsing.seconds(0.001),
+        1.0,
+        "seconds above 0",
+        "How long functions of TRACER_MASK may take for one record, in seconds; after that its content is left out.",
+    ),
+    Variable(
         "langchain",
         ("TRACER_LANGCHAIN",),
         parsing.choice("defer", "replace"),
@@ -424,6 +442,8 @@ class Settings:
     spool: str | None = None
     spool_bytes: int = 512 * MEBIBYTE
     spool_age: float = 7 * 24 * 3600.0
+    mask: tuple[str, ...] = ("secrets",)
+    mask_timeout: float = 1.0
     langchain: str = "defer"
     langsmith_tracing: bool = False
     langsmith_key: str | None = None

@@ -27,6 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.propagation": ("tracer.runtime", "tracer.scope"),
     "tracer.capture": ("tracer.call", "tracer.runtime", "tracer.scope"),
     "tracer.reading": ("tracer.call",),
+    "tracer.masking": ("tracer.call", "tracer.reading", "tracer.scope"),
     "tracer.cost": ("tracer.reading",),
     "tracer.export": ("tracer.call", "tracer.cost", "tracer.reading", "tracer.settings"),
     "tracer.pipeline": (
@@ -35,6 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.export.destination",
         "tracer.export.notices",
         "tracer.export.transport",
+        "tracer.masking",
         "tracer.reading",
         "tracer.runtime",
         "tracer.scope",

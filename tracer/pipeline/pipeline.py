@@ -323,8 +323,9 @@ class Pipeline:
         if calls:
             if not self._destinations:
                 self._prepare()
+            shown = [self._reader.preview(call) for call in calls]
             for sender in self._senders():
-                sender.open(calls)
+                sender.open(shown)
 
     def _export(self, records: Sequence[Record]) -> None:
         if not records:
@@ -336,6 +337,9 @@ class Pipeline:
             except Exception as fault:
                 report_fault(f"exporting to {destination.name}", fault)
                 delivery = Delivery(dropped={"error": len(theirs)})
+            for record in theirs:
+                if record.withheld:
+                    delivery.shorten(record.withheld, 1)
             delivery.drop(LEFT_TO_HOST, len(records) - len(theirs))
             self._settle(destination.name, delivery)
 
