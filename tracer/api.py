@@ -243,7 +243,22 @@ def _apply(resolved: Settings) -> None:
             _host_appears()
     if host is not None:
         host.noticed = _host_appears
+    _follow_sigterm(resolved)
     runtime.configured = True
+
+
+_terminations: list[Any] = []
+
+
+def _follow_sigterm(resolved: Settings) -> None:
+    while _terminations:
+        _terminations.pop().remove()
+    if resolved.sigterm == "flush" and not resolved.forbidden:
+        from tracer.pipeline.termination import Termination
+
+        termination = Termination(flush, resolved.exit_timeout)
+        if termination.install():
+            _terminations.append(termination)
 
 
 def _host_appears() -> None:

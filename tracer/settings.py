@@ -174,6 +174,15 @@ VARIABLES: tuple[Variable, ...] = (
         "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
     ),
     Variable(
+        "sigterm",
+        ("TRACER_SIGTERM",),
+        parsing.choice("flush", "off"),
+        "off",
+        "flush or off",
+        "`flush`: on SIGTERM open calls are recorded as unfinished and everything is sent, within TRACER_EXIT_TIMEOUT, before the handler "
+        "that was there, or the signal itself, ends the process.",
+    ),
+    Variable(
         "mask",
         ("TRACER_MASK",),
         parsing.masks,
@@ -442,6 +451,7 @@ class Settings:
     spool: str | None = None
     spool_bytes: int = 512 * MEBIBYTE
     spool_age: float = 7 * 24 * 3600.0
+    sigterm: str = "off"
     mask: tuple[str, ...] = ("secrets",)
     mask_timeout: float = 1.0
     langchain: str = "defer"
