@@ -164,9 +164,10 @@ def status() -> dict[str, Any]:
     """Where every record of this process went.
 
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
-    `exported`, `sampled_out` and `dropped` by reason, and with a spool of `spooled` (kept on disk until they arrive); `recovered` counts
-    records of earlier processes that this one has sent from there. `shortened` counts records that lost contents, by reason, and
-    `stopped` says why a destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the
+    `exported`, `sampled_out` and `dropped` by reason, and with a spool of `spooled` (kept on disk until they arrive). `shortened` counts
+    records that lost contents, by reason, and `stopped` says why a destination takes nothing more. `recovered` counts records of earlier
+    processes that this one has sent from the spool, `kept` the records of unsampled traces that TRACER_KEEP has kept, by reason; calls of
+    traces about which that is undecided are `queued`. The outer `queued` is that of the slowest destination. `open_calls` lists the
     longest of the open calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer
     provider; it counts the calls that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans
     that have ended in it.

@@ -266,6 +266,22 @@ def headers(text: str) -> dict[str, str]:
     return {key.lower(): value for key, value in pairs(text).items()}
 
 
+def keep_rules(text: str) -> tuple[str, ...]:
+    """`errors`, `stopped` and `slow>SECONDS`, one or more of them.
+
+    >>> keep_rules("Errors, slow > 2.5")
+    ('errors', 'slow>2.5')
+    """
+    rules = tuple("".join(rule.split()).lower() for rule in text.split(",") if rule.strip())
+    for rule in rules:
+        name, more, bound = rule.partition(">")
+        if (more and (name != "slow" or not 0 <= float(bound) < float("inf"))) or (not more and name not in ("errors", "stopped")):
+            raise ValueError(text)
+    if not rules:
+        raise ValueError(text)
+    return rules
+
+
 MASKS = ("secrets", "api_keys", "bearer", "jwt", "private_keys", "cards", "emails")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 

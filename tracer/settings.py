@@ -174,6 +174,16 @@ VARIABLES: tuple[Variable, ...] = (
         "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
     ),
     Variable(
+        "keep",
+        ("TRACER_KEEP",),
+        parsing.keep_rules,
+        (),
+        "a comma list of errors, stopped and slow>SECONDS",
+        "Traces that are recorded whole although OTEL_TRACES_SAMPLER says no: those with a call that failed, was stopped, or took longer. "
+        "Calls wait in memory for the end of the outermost one, as many as TRACER_QUEUE_RECORDS and TRACER_QUEUE_BYTES allow.",
+        default_text="none",
+    ),
+    Variable(
         "sigterm",
         ("TRACER_SIGTERM",),
         parsing.choice("flush", "off"),
@@ -451,6 +461,7 @@ class Settings:
     spool: str | None = None
     spool_bytes: int = 512 * MEBIBYTE
     spool_age: float = 7 * 24 * 3600.0
+    keep: tuple[str, ...] = ()
     sigterm: str = "off"
     mask: tuple[str, ...] = ("secrets",)
     mask_timeout: float = 1.0

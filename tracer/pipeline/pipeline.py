@@ -21,6 +21,7 @@ from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import wanted
 from tracer.pipeline.exits import hook_into_multiprocessing
+from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.readings import CallReader
 from tracer.pipeline.sender import Sender
@@ -42,6 +43,9 @@ IDLE_INTERVAL = 0.5
 
 LEFT_TO_HOST = "exported by the application's own tracer provider"
 """Why a record did not go to our OTLP endpoint."""
+
+NO_ROOM_TO_KEEP = "no room to keep"
+"""Why a record that might have been kept (TRACER_KEEP) was not."""
 
 _QUIET_LOOKS = 20
 
@@ -87,6 +91,9 @@ class Pipeline:
         self._accounts = {name: Account() for name in wanted(self._settings)}
         self._sampled_out = 0
         self._taken = 0
+        # Unsampled calls that may yet be kept (TRACER_KEEP), and why others were.
+        self._held = 0
+        self._kept: dict[str, int] = {}
 
     def after_fork(self) -> None:
         """Start clean in a forked child: what was queued is the parent's to send, and its thread does not exist here."""
@@ -210,7 +217,8 @@ class Pipeline:
             left = [item for item in tuple(self._queue) if isinstance(item, Call)]
             self._queue.clear()
             sampled = sum(call.sampled for call in left)
-            self._sampled_out += len(left) - sampled
+            self._sampled_out += len(left) - sampled + self._held
+            self._held = 0
             self._taken += sampled
             lost = 0
             for account in self._accounts.values():
@@ -241,7 +249,8 @@ class Pipeline:
                     "sampled_out": self._sampled_out + account.sampled_out,
                     "dropped": dropped,
                     "shortened": shortened,
-                    "queued": waiting + self._taken - account.settled,
+                    "queued": waiting + self._held + self._taken - account.settled,
+                    **({"kept": dict(self._kept)} if self._settings.keep else {}),
                     **({"spooled": account.spooled, "recovered": account.recovered} if self._settings.spool else {}),
                     **({"stopped": account.stopped} if account.stopped else {}),
                 }
@@ -285,8 +294,8 @@ class Pipeline:
             if isinstance(item, _Marker):
                 marker = item
                 break
-            if item is not None and item.sampled:
-                records.append(self._reader.read(item))
+            if item is not None:
+                records += [self._reader.read(call) for call in self._recorded(item)]
             time.sleep(0)  # Give the interpreter lock to the application after each record.
         self._export(records)
         if marker is not None:
@@ -302,12 +311,35 @@ class Pipeline:
                 self._bytes_out += weight_of(item)
                 if item.sampled:
                     self._taken += 1
+                elif self._may_be_kept(item):
+                    self._held += 1
                 else:
                     self._sampled_out += 1
             return item
 
+    def _may_be_kept(self, call: Call) -> bool:
+        return bool(self._settings.keep) and call.host is None
+
+    def _recorded(self, call: Call) -> Sequence[Call]:
+        """The calls to be recorded now that this one has ended."""
+        if call.sampled:
+            return (call,)
+        if not self._may_be_kept(call):
+            return ()
+        decision = self._keeper.consider(call)
+        with self._books:
+            self._held -= len(decision.keep) + decision.left_out + decision.no_room
+            self._taken += len(decision.keep) + decision.no_room
+            self._sampled_out += decision.left_out
+            _add(self._kept, decision.reason, len(decision.keep))
+            for account in self._accounts.values():
+                account.drop(NO_ROOM_TO_KEEP, decision.no_room)
+        return decision.keep
+
     def _prepare(self) -> None:
         self._reader = CallReader(self._settings)
+        settings = self._settings
+        self._keeper = Keeper(settings.keep, settings.queue_records, settings.queue_bytes, lambda call: self._reader.read(call).outcome)
         self._destinations = self._make_destinations(self._settings)
         with self._books:
             for destination in self._destinations:
