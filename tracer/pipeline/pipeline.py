@@ -169,7 +169,9 @@ class Pipeline:
             self.start()
         self._closing = True
         # Closing goes on in the worker and the senders; what hangs is told to give up a little before the deadline.
-        done = self._pass_through_worker(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
+        # With a spool what counts is that everything is read and written; then nothing has to be waited for.
+        share = 1.0 if self._settings.spool else 0.8
+        done = self._pass_through_worker(max(0.0, timeout * share)) if self._thread is not None else self._drain_here()
         for sender in self._senders():
             sender.finish(deadline)
         done = self._flush_senders(deadline - timeout * 0.2) and done
