@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -153,6 +154,27 @@ class Collector:
     url: str = ""
     hold: threading.Event | None = None
     bodies: list[bytes] = field(default_factory=list[bytes])
+    shut: bool = False
+    """Connections are reset without an answer."""
+
+    def close_door(self) -> None:
+        """Be in trouble from now on."""
+        self.shut = True
+
+    def open_door(self) -> None:
+        """Be there again."""
+        self.shut = False
+
+    def services(self) -> list[tuple[str, str]]:
+        """Service name and span name of every span that arrived."""
+        requests = [ExportTraceServiceRequest.FromString(body) for body in list(self.bodies)]
+        return [
+            (next(item.value.string_value for item in resource.resource.attributes if item.key == "service.name"), span.name)
+            for request in requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
 
     def spans(self) -> list[Span]:
         """All spans that arrived."""
@@ -179,6 +201,11 @@ def collecting(hang: bool = False) -> Generator[Collector, None, None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            if collector.shut:
+                self.close_connection = True
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
             body = self.rfile.read(int(self.headers["content-length"]))
             collector.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
             if collector.hold is not None:

@@ -164,10 +164,13 @@ def status() -> dict[str, Any]:
     """Where every record of this process went.
 
     Counting begins at `configure`. For each destination, `started` is the sum of `open` (not ended), `queued` (ended, on their way),
-    `exported`, `sampled_out` and `dropped` by reason; `shortened` counts records that lost contents, by reason, and `stopped` says why a
-    destination takes nothing more. The outer `queued` is that of the slowest destination. `open_calls` lists the longest of the open
-    calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer provider; it counts the calls
-    that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans that have ended in it.
+    `exported`, `sampled_out` and `dropped` by reason, and with a spool of `spooled` (kept on disk until they arrive). `shortened` counts
+    records that lost contents, by reason, and `stopped` says why a destination takes nothing more. `recovered` counts records of earlier
+    processes that this one has sent from the spool, `kept` the records of unsampled traces that TRACER_KEEP has kept, by reason; calls of
+    traces about which that is undecided are `queued`. The outer `queued` is that of the slowest destination. `open_calls` lists the
+    longest of the open calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer
+    provider; it counts the calls that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans
+    that have ended in it.
 
     >>> sorted(status())
     ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']
@@ -241,9 +244,24 @@ def _apply(resolved: Settings) -> None:
             _host_appears()
     if host is not None:
         host.noticed = _host_appears
+    _follow_sigterm(resolved)
     runtime.configured = True
     if runtime.set_up is not None:
         runtime.set_up()
+
+
+_terminations: list[Any] = []
+
+
+def _follow_sigterm(resolved: Settings) -> None:
+    while _terminations:
+        _terminations.pop().remove()
+    if resolved.sigterm == "flush" and not resolved.forbidden:
+        from tracer.pipeline.termination import Termination
+
+        termination = Termination(flush, resolved.exit_timeout)
+        if termination.install():
+            _terminations.append(termination)
 
 
 def _host_appears() -> None:

@@ -6,9 +6,8 @@ clock readings and has no logic: nothing here parses, copies or sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from traceback import TracebackException
 from typing import Protocol
 
 COMPLETED = "completed"
@@ -37,6 +36,14 @@ ENDPOINT = "endpoint"
 """`Call.operation` of requests that no convention knows: only a few facts of them are read."""
 
 
+class Trace(Protocol):
+    """A stack trace that can be written; `traceback.TracebackException` is one."""
+
+    def format(self) -> Iterator[str]:
+        """Its lines."""
+        ...
+
+
 @dataclass(slots=True)
 class Failure:
     """What is kept of an exception: no frame and no object of the caller stays alive through it.
@@ -49,7 +56,7 @@ class Failure:
     message: str
     code: str | None = None
     status: int | None = None
-    trace: TracebackException | None = None
+    trace: Trace | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -219,6 +226,8 @@ class Call:
     content_outputs: bool = True
     attributes: dict[str, object] | None = None
     """Further attributes set by the application through a run handle."""
+    masked: bool = False
+    """What the call itself holds of texts went through the masks already."""
 
     @property
     def endpoint(self) -> str:

@@ -274,6 +274,14 @@ def existing_file(text: str) -> str:
     return path
 
 
+def folder(text: str) -> str:
+    """The path of a directory that is there or can be made; `~` is the home directory."""
+    path = os.path.expanduser(text.strip())
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError(text)
+    return path
+
+
 def pairs(text: str) -> dict[str, str]:
     """`key=value,key2=value2`, keys and values URL-decoded. What is no pair costs none of its neighbours.
 
@@ -323,6 +331,41 @@ def _is_header(name: str, value: str) -> bool:
 
 def _lowered(named: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in named.items()}
+
+
+def keep_rules(text: str) -> tuple[str, ...]:
+    """`errors`, `stopped` and `slow>SECONDS`, one or more of them.
+
+    >>> keep_rules("Errors, slow > 2.5")
+    ('errors', 'slow>2.5')
+    """
+    rules = tuple("".join(rule.split()).lower() for rule in text.split(",") if rule.strip())
+    for rule in rules:
+        name, more, bound = rule.partition(">")
+        if (more and (name != "slow" or not 0 <= float(bound) < float("inf"))) or (not more and name not in ("errors", "stopped")):
+            raise ValueError(text)
+    if not rules:
+        raise ValueError(text)
+    return rules
+
+
+MASKS = ("secrets", "api_keys", "bearer", "jwt", "private_keys", "cards", "emails")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def masks(text: str) -> tuple[str, ...]:
+    """`off`, or names of built-in patterns and functions.
+
+    >>> masks("secrets, shop.privacy:mask"), masks("off")
+    (('secrets', 'shop.privacy:mask'), ())
+    """
+    entries = tuple(entry.strip() for entry in text.split(",") if entry.strip())
+    if tuple(map(str.lower, entries)) in (("off",), ("none",), ("false",)):
+        return ()
+    entries = tuple(entry if ":" in entry else entry.lower() for entry in entries)
+    if not entries or any(entry not in MASKS and not _FUNCTION.fullmatch(entry) for entry in entries):
+        raise ValueError(text)
+    return entries
 
 
 def trusted_callers(text: str) -> tuple[str, ...]:

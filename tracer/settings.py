@@ -158,6 +158,68 @@ VARIABLES: tuple[Variable, ...] = (
         "Bytes that may wait for each destination; beyond it the oldest records lose their contents, then the oldest are dropped.",
     ),
     Variable(
+        "spool",
+        ("TRACER_SPOOL",),
+        parsing.folder,
+        None,
+        "the path of a directory",
+        "Directory in which records for destinations on the network are kept until they have arrived. They outlive the process; the next "
+        "one that records to the same place sends them, or `tracer flush`. Several processes may share it.",
+    ),
+    Variable(
+        "spool_bytes",
+        ("TRACER_SPOOL_BYTES",),
+        parsing.byte_count,
+        512 * MEBIBYTE,
+        "a number of bytes, such as 536870912 or 512MiB",
+        "Bytes that the spool directory may take; beyond it the oldest records are dropped and counted.",
+    ),
+    Variable(
+        "spool_age",
+        ("TRACER_SPOOL_AGE",),
+        parsing.seconds(1),
+        7 * 24 * 3600.0,
+        "seconds, 1 or more",
+        "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
+    ),
+    Variable(
+        "keep",
+        ("TRACER_KEEP",),
+        parsing.keep_rules,
+        (),
+        "a comma list of errors, stopped and slow>SECONDS",
+        "Traces that are recorded whole although OTEL_TRACES_SAMPLER says no: those with a call that failed, was stopped, or took longer. "
+        "Calls wait in memory for the end of the outermost one, as many as TRACER_QUEUE_RECORDS and TRACER_QUEUE_BYTES allow.",
+        default_text="none",
+    ),
+    Variable(
+        "sigterm",
+        ("TRACER_SIGTERM",),
+        parsing.choice("flush", "off"),
+        "off",
+        "flush or off",
+        "`flush`: on SIGTERM open calls are recorded as unfinished and everything is sent, within TRACER_EXIT_TIMEOUT, before the handler "
+        "that was there, or the signal itself, ends the process.",
+    ),
+    Variable(
+        "mask",
+        ("TRACER_MASK",),
+        parsing.masks,
+        ("secrets",),
+        "off, or a comma list of secrets, api_keys, bearer, jwt, private_keys, cards, emails and module:function",
+        "What is taken out of prompts, answers, errors and metadata before any destination sees them. `secrets` stands for API keys, "
+        "bearer tokens, JWTs and private keys; a function of your own takes a text and gives the one to record.",
+        default_text="`secrets`",
+    ),
+    Variable(
+        "mask_timeout",
+        ("TRACER_MASK_TIMEOUT",),
+        parsing.seconds(0.001),
+        1.0,
+        "seconds above 0",
+        "How long functions of TRACER_MASK may take for one record, in seconds; after that its content is left out.",
+    ),
+    Variable(
         "langchain",
         ("TRACER_LANGCHAIN",),
         parsing.choice("defer", "replace"),
@@ -503,6 +565,13 @@ class Settings:
     exit_timeout: float = 2.0
     queue_records: int = 10_000
     queue_bytes: int = 64 * MEBIBYTE
+    spool: str | None = None
+    spool_bytes: int = 512 * MEBIBYTE
+    spool_age: float = 7 * 24 * 3600.0
+    keep: tuple[str, ...] = ()
+    sigterm: str = "off"
+    mask: tuple[str, ...] = ("secrets",)
+    mask_timeout: float = 1.0
     langchain: str = "defer"
     langsmith_tracing: bool = False
     langsmith_key: str | None = None

@@ -30,6 +30,7 @@ class Wire:
     name = "wire"
     place = "The wire"
     timeout = 5.0
+    frame = b""
 
     def __init__(self, behaviour: Behaviour | None = None, most: int = 1000) -> None:
         self.behaviour = behaviour

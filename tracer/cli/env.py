@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
     """Carry out the command; gives the exit status."""
     found, problems, origins = settings.read()
     output = console()
-    output.print(Text(_summary(found), style="bold"))
+    output.print(Text(summary(found), style="bold"))
     by_variable = {problem.variable: problem for problem in problems}
     for origin in origins:
         _print_setting(output, origin, [by_variable[name] for name in origin.variable.names if name in by_variable])
@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
     return 0
 
 
-def _summary(found: settings.Settings) -> str:
+def summary(found: settings.Settings) -> str:
+    """Where records go, in a sentence."""
     places = wanted(found)
     if found.forbidden:
         return "Tracing is ruled out: nothing is recorded, and wrap returns its argument."

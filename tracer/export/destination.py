@@ -15,15 +15,30 @@ class Delivery:
 
     Counts are of records, not of spans. `dropped` is by reason, e.g. `{"unreachable": 12}`; `shortened` counts records that lost
     contents on the way, by reason; `sampled_out` those that this destination's own sampling left out. Records of an export that are in
-    none of them are under way.
+    none of them are under way. `spooled` is by how many more (or fewer) wait on disk; `recovered` counts records of earlier processes
+    that arrived.
     """
 
     exported: int = 0
     dropped: dict[str, int] = field(default_factory=dict[str, int])
     shortened: dict[str, int] = field(default_factory=dict[str, int])
     sampled_out: int = 0
+    spooled: int = 0
+    recovered: int = 0
     stopped: str = ""
     """Why the destination takes nothing more until the settings change."""
+
+    def add(self, other: Delivery) -> None:
+        """Count what became of further records."""
+        self.exported += other.exported
+        self.sampled_out += other.sampled_out
+        self.spooled += other.spooled
+        self.recovered += other.recovered
+        self.stopped = other.stopped or self.stopped
+        for reason, count in other.dropped.items():
+            self.drop(reason, count)
+        for reason, count in other.shortened.items():
+            self.shorten(reason, count)
 
     def drop(self, reason: str, count: int) -> None:
         """Count `count` records as lost for `reason`."""

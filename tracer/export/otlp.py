@@ -10,7 +10,7 @@ from tracer.export.certificates import CLIENT, KEY, certificates_of
 from tracer.export.content import CONTENT_NAMES
 from tracer.export.endpoint import GRPC, basic_authorization, endpoint_of, protocol_of, without_secrets
 from tracer.export.notices import Notices, warn_once
-from tracer.export.otlp_encoder import Encoder, encoder_of
+from tracer.export.otlp_encoder import Encoder, encoder_of, framed
 from tracer.export.otlp_grpc import GrpcWire
 from tracer.export.otlp_http import HttpWire
 from tracer.export.resource import version
@@ -62,6 +62,11 @@ class OtlpTransport:
         self._encoder: Encoder | None = None
         self._wire = wire_of(settings, self.endpoint)
 
+    @property
+    def frame(self) -> bytes:
+        """Resource and instrumentation scope."""
+        return self._encoder.frame if self._encoder is not None else b""
+
     def pack(self, records: Sequence[Record]) -> Packed:
         """One item for each record."""
         packed = Packed()
@@ -92,7 +97,8 @@ class OtlpTransport:
 
     def send(self, items: Sequence[Item], timeout: float) -> Verdict:
         """Send the items in one request."""
-        return self._wire.send(self._encoding().request([item.parts[_SPANS] for item in items]), timeout)
+        frame = items[0].frame or self.frame
+        return self._wire.send(framed(frame, [item.parts[_SPANS] for item in items]), timeout)
 
     def shorten(self, item: Item, limit: int) -> dict[str, bytes] | None:
         """Cut inside the content attributes of the item's first span, or leave them out."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from tracer.export import names
 from tracer.export.limits import span_limits_of
 from tracer.export.notices import quiet, silence_exporters
-from tracer.export.otlp_encoding import add_attributes, encoded_span, field, frame
+from tracer.export.otlp_encoding import add_attributes, encoded_span, field, message
 from tracer.export.resource import SCOPE_NAME, resource_attributes, version
 from tracer.export.span import SpanData
 from tracer.settings import Settings
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official"
 
+_LENGTH = 4
+
 
 class Encoder(Protocol):
     """Writes spans, and the requests in which they travel."""
@@ -26,8 +28,9 @@ class Encoder(Protocol):
         """Spans as they stand inside of a `ScopeSpans` message."""
         ...
 
-    def request(self, spans: Sequence[bytes]) -> bytes:
-        """An `ExportTraceServiceRequest` with spans that `spans` has written."""
+    @property
+    def frame(self) -> bytes:
+        """What stands around spans in every request: resource and instrumentation scope, for `framed`."""
         ...
 
 
@@ -36,16 +39,23 @@ def encoder_of(settings: Settings) -> Encoder:
     return OfficialEncoder(settings) if settings.otlp_encoder == OFFICIAL else OwnEncoder(settings)
 
 
+def framed(frame: bytes, spans: Sequence[bytes]) -> bytes:
+    """An `ExportTraceServiceRequest` of spans in the frame of an encoder.
+
+    Messages of the same field may stand one after the other, so only two lengths are new.
+    """
+    scope = _LENGTH + int.from_bytes(frame[:_LENGTH], "big")
+    return message(b"\x0a", frame[_LENGTH:scope], [message(b"\x12", frame[scope:], spans)])
+
+
 class _Framed:
-    """What stands around the spans of every request."""
-
     def __init__(self, resource: bytes, scope: bytes) -> None:
-        self._resource = resource
-        self._scope = scope
+        self._frame = len(resource).to_bytes(_LENGTH, "big") + resource + scope
 
-    def request(self, spans: Sequence[bytes]) -> bytes:
-        """An `ExportTraceServiceRequest`. Messages of the same field may stand one after the other, so only two lengths are new."""
-        return frame(b"\x0a", self._resource, [frame(b"\x12", self._scope, spans)])
+    @property
+    def frame(self) -> bytes:
+        """Resource and instrumentation scope."""
+        return self._frame
 
 
 class OwnEncoder(_Framed):

@@ -152,6 +152,6 @@ def _error(description: str) -> bytes:
     return field(b"\x7a", text + b"\x18\x02")
 
 
-def frame(tag: bytes, head: bytes, inside: Sequence[bytes]) -> bytes:
+def message(tag: bytes, head: bytes, inside: Sequence[bytes]) -> bytes:
     """A message of `head` and what is already written for it, in the field of `tag`."""
     return field(tag, head + b"".join(inside))

@@ -44,6 +44,12 @@ class Item:
     """Bytes that it takes beside its parts, in memory and in a request."""
     in_hand: bool = False
     number: int = 0
+    frame: bytes = b""
+    """What stands around it in a request where that is not this process's own: another process recorded it."""
+    adopted: bool = False
+    """An earlier process recorded it, and the ledger of this one does not know it."""
+    kept: object | None = None
+    """Where the spool has it; None while it is in memory only."""
     weight: int = field(init=False, default=0)
     """Bytes it takes."""
 
@@ -57,7 +63,7 @@ class Item:
     @property
     def records(self) -> int:
         """How many records of the ledger it stands for."""
-        return 0 if self.opens else 1
+        return 0 if self.opens or self.adopted else 1
 
 
 @dataclass(slots=True)
@@ -104,6 +110,12 @@ class Transport(Protocol):
     """What it is and where, for people, without secrets: `OTLP endpoint http://localhost:4318/v1/traces`."""
     timeout: float
     """Seconds that one request may take."""
+
+    @property
+    def frame(self) -> bytes:
+        """What stands around items in a request and belongs to the process that packed them; known once something was packed. Items in
+        one request have the same."""
+        ...
 
     def pack(self, records: Sequence[Record]) -> Packed:
         """The records as items, in order. A record that cannot be encoded costs none of its neighbours."""

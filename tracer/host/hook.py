@@ -49,11 +49,12 @@ class HostHook:
 
     def parent(self) -> Parent | None:
         """The span that is current in a telemetry of which we are no part: a local root becomes its child."""
-        api: Any = sys.modules.get(_API)
-        if api is None or self.present():
+        # Another thread, our own exporter's for one, may be importing it at this moment.
+        ask: Any = getattr(sys.modules.get(_API), "get_current_span", None)
+        if ask is None or self.present():
             return None
         try:
-            context = api.get_current_span().get_span_context()
+            context = ask().get_span_context()
             if not context.is_valid:
                 return None
             return Parent(context.trace_id, context.span_id, None, bool(context.trace_flags.sampled), context.is_remote)

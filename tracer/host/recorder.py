@@ -118,7 +118,8 @@ class Recorder:
                 self._sampled_out += 1
             return
         try:
-            own, *attempts = spans_of(self._reader.read(call), self._settings)
+            record = self._reader.read(call)
+            own, *attempts = spans_of(record, self._settings)
             try:
                 _write(span, own, recorded.name)
                 for attempt in attempts:
@@ -132,6 +133,8 @@ class Recorder:
         else:
             with self._books:
                 self._account.exported += 1
+                if record.withheld:
+                    self._account.shorten(record.withheld, 1)
 
     def _end_attempt(self, attempt: SpanData, context: Context) -> None:
         span = self._tracer.start_span(attempt.name, context, SpanKind.CLIENT, attempt.attributes, start_time=attempt.start)
@@ -164,6 +167,7 @@ class Recorder:
                 "exported": self._account.exported,
                 "sampled_out": self._sampled_out,
                 "dropped": dict(self._account.dropped),
+                **({"shortened": dict(self._account.shortened)} if self._account.shortened else {}),
                 "queued": len(self._later),
             }
 

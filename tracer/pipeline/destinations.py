@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tracer.export.destination import Delivery, Destination
 from tracer.export.transport import Transport
 from tracer.pipeline.sender import Gather, Sender
+from tracer.pipeline.spooled import Shelves
 from tracer.reading.record import Record
 from tracer.runtime import logger
 from tracer.settings import Settings
@@ -35,16 +37,17 @@ def wanted(settings: Settings) -> list[str]:
 def make_destinations(settings: Settings) -> list[Destination]:
     """Make what `wanted` names; LangSmith may be several. One that cannot be made is reported in one line and left out."""
     made: list[Destination] = []
+    spool = _spool(settings)
     for name in wanted(settings):
         try:
-            made += _make(name, settings)
+            made += _make(name, settings, spool)
         except Exception as error:
             logger.warning("tracer: cannot record to %s: %s", name, error)
             made.append(_Unavailable(name))
     return made
 
 
-def _make(name: str, settings: Settings) -> list[Destination]:
+def _make(name: str, settings: Settings, spool: Shelves | None) -> list[Destination]:
     # The marked place of lazy imports: exporters and sqlite3 cost time and memory that only their users should pay.
     if name == "local":
         from tracer.store.store import LocalStore
@@ -57,15 +60,29 @@ def _make(name: str, settings: Settings) -> list[Destination]:
     if name == LANGSMITH:
         from tracer.export.langsmith.destination import transports_of
 
-        return [_sender(transport, settings) for transport in transports_of(settings)]
+        return [_sender(transport, settings, spool) for transport in transports_of(settings)]
     from tracer.export.otlp import OtlpTransport
 
     gather = Gather(settings.otlp_schedule_delay / 1000, settings.otlp_batch)
-    return [_sender(OtlpTransport(settings), settings, gather)]
+    return [_sender(OtlpTransport(settings), settings, spool, gather)]
 
 
-def _sender(transport: Transport, settings: Settings, gather: Gather | None = None) -> Sender:
-    return Sender(transport, settings.queue_records, settings.queue_bytes, gather=gather)
+def _sender(transport: Transport, settings: Settings, spool: Shelves | None, gather: Gather | None = None) -> Sender:
+    # Items go only where they were meant to go: to the same kind of destination at the same address.
+    shelf = spool.shelf(f"{transport.name} {transport.place}", lambda: transport.frame) if spool is not None else None
+    return Sender(transport, settings.queue_records, settings.queue_bytes, gather=gather, shelf=shelf)
+
+
+def _spool(settings: Settings) -> Shelves | None:
+    if not settings.spool:
+        return None
+    # As above.
+    try:
+        from tracer.spool.spool import Spool
+    except ImportError as error:  # Python may be built without SQLite.
+        logger.warning("tracer: cannot keep records in TRACER_SPOOL=%s: %s; recording goes on in memory", settings.spool, error)
+        return None
+    return Spool(Path(settings.spool), settings.spool_bytes, settings.spool_age)
 
 
 class _Unavailable:

@@ -1,38 +1,17 @@
-"""Where every record went: for each destination started = exported + sampled out + dropped (by reason) + open + queued."""
+"""Where every record went: for each destination started = exported + sampled out + dropped (by reason) + open + queued + spooled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tracer.export.destination import Delivery
 
 
 @dataclass(slots=True)
-class Account:
+class Account(Delivery):
     """Counts of records for one destination."""
-
-    exported: int = 0
-    sampled_out: int = 0
-    dropped: dict[str, int] = field(default_factory=dict[str, int])
-    shortened: dict[str, int] = field(default_factory=dict[str, int])
-    stopped: str = ""
-
-    def add(self, delivery: Delivery) -> None:
-        """Enter what became of some records."""
-        self.exported += delivery.exported
-        self.sampled_out += delivery.sampled_out
-        self.stopped = delivery.stopped or self.stopped
-        for reason, count in delivery.dropped.items():
-            self.drop(reason, count)
-        for reason, count in delivery.shortened.items():
-            self.shortened[reason] = self.shortened.get(reason, 0) + count
-
-    def drop(self, reason: str, count: int) -> None:
-        """Count records that will not arrive."""
-        if count:
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     @property
     def settled(self) -> int:
-        """Records whose fate is known."""
-        return self.exported + self.sampled_out + sum(self.dropped.values())
+        """Records whose fate is known, or that are safe on disk."""
+        return self.exported + self.sampled_out + self.spooled + sum(self.dropped.values())

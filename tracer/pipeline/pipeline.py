@@ -21,6 +21,7 @@ from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import wanted
 from tracer.pipeline.exits import hook_into_multiprocessing
+from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.readings import CallReader
 from tracer.pipeline.sender import Sender
@@ -42,6 +43,9 @@ IDLE_INTERVAL = 0.5
 
 LEFT_TO_HOST = "exported by the application's own tracer provider"
 """Why a record did not go to our OTLP endpoint."""
+
+NO_ROOM_TO_KEEP = "no room to keep"
+"""Why a record that might have been kept (TRACER_KEEP) was not."""
 
 _QUIET_LOOKS = 20
 
@@ -87,6 +91,9 @@ class Pipeline:
         self._accounts = {name: Account() for name in wanted(self._settings)}
         self._sampled_out = 0
         self._taken = 0
+        # Unsampled calls that may yet be kept (TRACER_KEEP), and why others were.
+        self._held = 0
+        self._kept: dict[str, int] = {}
 
     def after_fork(self) -> None:
         """Start clean in a forked child: what was queued is the parent's to send, and its thread does not exist here."""
@@ -162,7 +169,9 @@ class Pipeline:
             self.start()
         self._closing = True
         # Closing goes on in the worker and the senders; what hangs is told to give up a little before the deadline.
-        done = self._pass_through_worker(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
+        # With a spool what counts is that everything is read and written; then nothing has to be waited for.
+        share = 1.0 if self._settings.spool else 0.8
+        done = self._pass_through_worker(max(0.0, timeout * share)) if self._thread is not None else self._drain_here()
         for sender in self._senders():
             sender.finish(deadline)
         done = self._flush_senders(deadline - timeout * 0.2) and done
@@ -174,10 +183,11 @@ class Pipeline:
         lost = self._close_books("shut down" if done else "exit")
         self._wake.set()
         self._say_lost(0 if done else lost, count_of(self._overflow))
+        self._say_spooled()
         return done
 
     def _say_lost(self, records: int, overflow: int) -> None:
-        """The one line at the end; senders have said what they lost before."""
+        """The line at the end for what is lost; senders have said what they lost before."""
         if overflow:
             logger.warning(
                 "tracer: %s came faster than they could be read and did not fit into the queue (TRACER_QUEUE_RECORDS)%s",
@@ -191,6 +201,14 @@ class Pipeline:
         why = f": {' '.join(troubles)}" if troubles else ""
         logger.warning("tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s", records_text(records), why)
 
+    def _say_spooled(self) -> None:
+        """The line for what could not be sent and is not lost."""
+        spooled = max((account.spooled for account in self._accounts.values()), default=0)
+        if spooled:
+            troubles = [sender.trouble for sender in self._senders() if sender.trouble]
+            text = "tracer: %s could not be sent yet; they are kept in %s (TRACER_SPOOL) for the next process or `tracer flush`%s"
+            logger.warning(text, records_text(spooled), self._settings.spool, f": {' '.join(troubles)}" if troubles else ".")
+
     def _close_books(self, reason: str) -> int:
         """Count what was not delivered as dropped; nothing is taken or counted after this.
 
@@ -201,7 +219,8 @@ class Pipeline:
             left = [item for item in tuple(self._queue) if isinstance(item, Call)]
             self._queue.clear()
             sampled = sum(call.sampled for call in left)
-            self._sampled_out += len(left) - sampled
+            self._sampled_out += len(left) - sampled + self._held
+            self._held = 0
             self._taken += sampled
             lost = 0
             for account in self._accounts.values():
@@ -232,7 +251,9 @@ class Pipeline:
                     "sampled_out": self._sampled_out + account.sampled_out,
                     "dropped": dropped,
                     "shortened": shortened,
-                    "queued": waiting + self._taken - account.settled,
+                    "queued": waiting + self._held + self._taken - account.settled,
+                    **({"kept": dict(self._kept)} if self._settings.keep else {}),
+                    **({"spooled": account.spooled, "recovered": account.recovered} if self._settings.spool else {}),
                     **({"stopped": account.stopped} if account.stopped else {}),
                 }
         return max((account["queued"] for account in accounts.values()), default=waiting), accounts
@@ -256,7 +277,8 @@ class Pipeline:
             if self._closing:
                 return
             quiet += 1
-            self._wake.wait(BUSY_INTERVAL if quiet < _QUIET_LOOKS else IDLE_INTERVAL)
+            # What is to outlive the process must not lie about here.
+            self._wake.wait(BUSY_INTERVAL if quiet < _QUIET_LOOKS or self._settings.spool else IDLE_INTERVAL)
             self._wake.clear()
 
     def _deliver_next_batch(self) -> bool:
@@ -274,8 +296,8 @@ class Pipeline:
             if isinstance(item, _Marker):
                 marker = item
                 break
-            if item is not None and item.sampled:
-                records.append(self._reader.read(item))
+            if item is not None:
+                records += [self._reader.read(call) for call in self._recorded(item)]
             time.sleep(0)  # Give the interpreter lock to the application after each record.
         self._export(records)
         if marker is not None:
@@ -291,12 +313,35 @@ class Pipeline:
                 self._bytes_out += weight_of(item)
                 if item.sampled:
                     self._taken += 1
+                elif self._may_be_kept(item):
+                    self._held += 1
                 else:
                     self._sampled_out += 1
             return item
 
+    def _may_be_kept(self, call: Call) -> bool:
+        return bool(self._settings.keep) and call.host is None
+
+    def _recorded(self, call: Call) -> Sequence[Call]:
+        """The calls to be recorded now that this one has ended."""
+        if call.sampled:
+            return (call,)
+        if not self._may_be_kept(call):
+            return ()
+        decision = self._keeper.consider(call)
+        with self._books:
+            self._held -= len(decision.keep) + decision.left_out + decision.no_room
+            self._taken += len(decision.keep) + decision.no_room
+            self._sampled_out += decision.left_out
+            _add(self._kept, decision.reason, len(decision.keep))
+            for account in self._accounts.values():
+                account.drop(NO_ROOM_TO_KEEP, decision.no_room)
+        return decision.keep
+
     def _prepare(self) -> None:
         self._reader = CallReader(self._settings)
+        settings = self._settings
+        self._keeper = Keeper(settings.keep, settings.queue_records, settings.queue_bytes, lambda call: self._reader.read(call).outcome)
         self._destinations = self._make_destinations(self._settings)
         with self._books:
             for destination in self._destinations:
@@ -312,8 +357,9 @@ class Pipeline:
         if calls:
             if not self._destinations:
                 self._prepare()
+            shown = [self._reader.preview(call) for call in calls]
             for sender in self._senders():
-                sender.open(calls)
+                sender.open(shown)
 
     def _export(self, records: Sequence[Record]) -> None:
         if not records:
@@ -325,6 +371,9 @@ class Pipeline:
             except Exception as fault:
                 report_fault(f"exporting to {destination.name}", fault)
                 delivery = Delivery(dropped={"error": len(theirs)})
+            for record in theirs:
+                if record.withheld:
+                    delivery.shorten(record.withheld, 1)
             delivery.drop(LEFT_TO_HOST, len(records) - len(theirs))
             self._settle(destination.name, delivery)
 

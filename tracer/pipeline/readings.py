@@ -1,4 +1,4 @@
-"""A finished call, read once for a destination: what was asked and answered, and what it cost."""
+"""A finished call, read once for all destinations: what was asked and answered, what it cost, and without what is to be masked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from tracer.call import Call
 from tracer.cost import Prices
+from tracer.masking.masker import Masker
 from tracer.reading import read_call
 from tracer.reading.answer import UNDER_WAY
 from tracer.reading.generation import Generation
@@ -20,6 +21,7 @@ class CallReader:
     """Reads calls, and keeps the prices it has looked up and the answers whose tokens are still to be told."""
 
     def __init__(self, settings: Settings) -> None:
+        self._masker = Masker(settings.mask, settings.mask_timeout) if settings.mask else None
         self._prices = Prices(settings.prices)
         self._background = Background()
         if self._prices.problem:
@@ -41,7 +43,13 @@ class CallReader:
             if not report_fault("reading a call", fault):
                 logger.error("tracer: reading a call failed", exc_info=fault)
             record = Record(call, call.ending)
+        if self._masker is not None:
+            self._masker.mask(record)
         return record
+
+    def preview(self, call: Call) -> Call:
+        """A call that goes on as it may be shown: masked, if anything is to be."""
+        return call if self._masker is None else self._masker.preview(call)
 
 
 class Background:

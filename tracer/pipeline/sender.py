@@ -15,6 +15,7 @@ from tracer.export.destination import Delivery
 from tracer.export.notices import Notices, quiet
 from tracer.export.transport import ACCEPTED, REFUSED, RETRY, STOP, TOO_LARGE, Item, Limits, Transport, Verdict
 from tracer.pipeline.backoff import Pace
+from tracer.pipeline.spooled import Shelf, SpooledWaiting
 from tracer.pipeline.waiting import QUEUE_FULL, Waiting
 from tracer.reading.record import Record
 from tracer.runtime import report_fault
@@ -53,7 +54,13 @@ class Sender:
     """
 
     def __init__(
-        self, transport: Transport, most_records: int, most_bytes: int, pace: Pace | None = None, gather: Gather | None = None
+        self,
+        transport: Transport,
+        most_records: int,
+        most_bytes: int,
+        pace: Pace | None = None,
+        gather: Gather | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.name = transport.name
         self.settle: Callable[[str, Delivery], None] = _nobody
@@ -63,7 +70,9 @@ class Sender:
         self._gathered = 0.0
         self._notices = Notices()
         self._changed = threading.Condition()
-        self._waiting = Waiting(most_records, most_bytes, transport.shorten)
+        limits = (most_records, most_bytes, transport.shorten)
+        self._waiting = Waiting(*limits) if shelf is None else SpooledWaiting(*limits, shelf)
+        self._spooled = shelf is not None
         self._thread: threading.Thread | None = None
         self._busy = False
         self._closed = False
@@ -71,6 +80,7 @@ class Sender:
         # What went wrong lately.
         self._failures = 0
         self._failing_since = 0.0
+        self._failed_at_end = False
         self._not_before = 0.0
         self._asked_to_wait = False
         self._trouble: Verdict | None = None
@@ -86,7 +96,7 @@ class Sender:
 
     def export(self, records: Sequence[Record]) -> Delivery:
         """Take records over. Costs their encoding; waits for nothing."""
-        if self._stopped is not None:
+        if self._stopped is not None and not self._spooled:
             return Delivery(dropped={self._stopped.reason: len(records)})
         if self._closed:
             return Delivery(dropped={"closed": len(records)})
@@ -101,25 +111,20 @@ class Sender:
                 self.settle(self.name, self._put(items, Delivery()))
 
     def _put(self, items: Sequence[Item], delivery: Delivery) -> Delivery:
-        lost = Delivery()
         with self._changed:
-            if not self._waiting:
+            if not self._waiting.has_work():
                 self._gathered = time.monotonic() + self._gather.seconds
-            for item in items:
-                gone = self._waiting.put(item)
-                lost.drop(QUEUE_FULL, gone.dropped.get(QUEUE_FULL, 0))
-                lost.shorten(QUEUE_FULL, gone.shortened.get(QUEUE_FULL, 0))
+            lost = self._waiting.put_all(items)
             if self._waiting.records >= self._gather.records:
                 self._gathered = 0.0
             self._changed.notify_all()
         self._start()
         self._say_full(lost)
-        delivery.drop(QUEUE_FULL, lost.dropped.get(QUEUE_FULL, 0))
-        delivery.shorten(QUEUE_FULL, lost.shortened.get(QUEUE_FULL, 0))
+        delivery.add(lost)
         return delivery
 
     def _start(self) -> None:
-        if self._thread is not None or self._closed or not self._waiting:
+        if self._thread is not None or self._closed or not self._waiting.has_work():
             return
         thread = threading.Thread(target=self._work, name=f"tracer {self.name}", daemon=True)
         scope = enter(EMPTY)  # Threads inherit the scope; this one outlives that of whoever starts it.
@@ -144,13 +149,30 @@ class Sender:
             if not self._asked_to_wait:
                 self._not_before = 0.0
             self._changed.notify_all()
-            upto = self._waiting.last
+            upto = self._waiting.upto()
         self._start()
         if self._thread is None:
             return self._send_here(deadline)
         with self._changed:
-            self._changed.wait_for(lambda: self._arrived(upto) or self._is_hopeless(deadline), max(0.0, deadline - time.monotonic()))
-            return self._arrived(upto)
+            self._changed.wait_for(
+                lambda: self._waiting.arrived(upto) or self._is_hopeless(deadline), max(0.0, deadline - time.monotonic())
+            )
+            return self._waiting.arrived(upto)
+
+    def start(self) -> None:
+        """Begin with what earlier processes have left in the spool, before anything is handed in."""
+        self._start()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until nothing waits any more, neither here nor in the spool; False when `timeout` (seconds) went by first."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while self._waiting.has_work() or self._waiting.oldest is not None:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._stopped is not None:
+                    return False
+                self._changed.wait(min(left, 0.1))
+        return True
 
     def finish(self, deadline: float) -> None:
         """Everything has to end by `deadline` (monotonic seconds): try at short intervals, and begin nothing that lasts longer."""
@@ -167,6 +189,7 @@ class Sender:
             self._closed = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._busy, max(0.0, timeout))
+            self._waiting.close()
         self._transport.close()
 
     @property
@@ -175,18 +198,16 @@ class Sender:
         trouble = self._trouble
         return "" if trouble is None else f"{self._transport.place} {trouble.text}.{_spaced(trouble.advice)}"
 
-    def _arrived(self, upto: int) -> bool:
-        oldest = self._waiting.oldest
-        return oldest is None or oldest > upto
-
     def _is_hopeless(self, deadline: float) -> bool:
-        """The destination asked to wait for longer than there is time."""
+        """The destination asked to wait for longer than there is time; or it is in trouble, and what waits outlives the process."""
+        if self._failed_at_end and self._waiting.is_safe():
+            return True
         return self._closed or (self._asked_to_wait and self._not_before > deadline)
 
     def _send_here(self, deadline: float) -> bool:
         """Send without a thread: at interpreter exit none can be started any more."""
         with quiet():
-            while self._waiting and not self._closed:
+            while self._waiting.has_work() and not self._closed:
                 wait = self._not_before - time.monotonic()
                 if wait > 0 and time.monotonic() + wait >= deadline:
                     return False
@@ -195,7 +216,7 @@ class Sender:
                     return False
                 self._deadline = deadline
                 self._attempt()
-        return not self._waiting
+        return not self._waiting.has_work()
 
     # The sender's side.
 
@@ -207,8 +228,9 @@ class Sender:
     def _wait_for_work(self) -> bool:
         with self._changed:
             while not self._closed:
-                wait = max(self._not_before, self._gathered) - time.monotonic() if self._waiting else None
-                if wait is not None and wait <= 0:
+                work = self._waiting.has_work()
+                wait = max(self._not_before, self._gathered) - time.monotonic() if work else self._waiting.interval
+                if work and wait is not None and wait <= 0:
                     return True
                 self._changed.wait(wait)
             return False
@@ -283,6 +305,7 @@ class Sender:
         self._trouble = verdict
         self._failing_since = self._failing_since if self._failures else now
         self._failures += 1
+        self._failed_at_end = self._deadline is not None
         if verdict.doubtful:
             self._most_items = max(1, len(batch) // 2)
         hopeless = [item for item in batch if verdict.doubtful and self._is_the_trouble(item)]
@@ -332,9 +355,13 @@ class Sender:
         self._stopped = verdict
         self._trouble = None
         with self._changed:
-            batch = batch + self._waiting.clear()
-        self._say_lost(verdict, batch)
-        self._settle_dropped(batch, verdict.reason, stopped=verdict.text)
+            lost = self._waiting.stop(batch)
+            safe = self._spooled and self._waiting.is_safe()
+        if lost or not safe:
+            self._say_lost(verdict, lost)
+        else:
+            self._notices.waiting(verdict.reason, len(batch), f"{self._transport.place} {verdict.text}", verdict.advice)
+        self._settle_dropped(lost, verdict.reason, stopped=verdict.text)
 
     def _drop(self, batch: list[Item], verdict: Verdict) -> None:
         self._say_lost(verdict, batch)
@@ -346,6 +373,9 @@ class Sender:
         self._done(batch, delivery, accepted=False)
 
     def _done(self, batch: Sequence[Item], delivery: Delivery, accepted: bool) -> None:
+        delivery.spooled -= sum(item.records for item in batch if item.kept is not None)
+        if accepted:
+            delivery.recovered += sum(item.adopted and not item.opens for item in batch)
         # First into the books: whoever waited for the items may look there at once.
         self.settle(self.name, delivery)
         with self._changed:
@@ -353,7 +383,7 @@ class Sender:
             self._changed.notify_all()
 
     def _say_lost(self, verdict: Verdict, batch: Sequence[Item]) -> None:
-        self._say(verdict, _records_in(batch))
+        self._say(verdict, sum(not item.opens for item in batch))
 
     def _say(self, verdict: Verdict, records: int) -> None:
         if records:

@@ -34,3 +34,5 @@ class Record:
     outcome: str
     generation: Generation | None = None
     clocks: Clocks = field(default_factory=Clocks)
+    withheld: str = ""
+    """Why its content was left out: masking it failed."""

@@ -89,6 +89,12 @@ class StoreReader:
             raise AmbiguousId(identifier, [row[0] for row in found])
         return self._load(found[0][0]) if found else None
 
+    def extent(self) -> tuple[int, int, int, int]:
+        """How many traces and spans there are, and when the first and the last trace began (Unix nanoseconds)."""
+        traces, oldest, newest = self._connection.execute("SELECT count(*), min(start_ns), max(start_ns) FROM traces").fetchone()
+        (spans,) = self._connection.execute("SELECT count(*) FROM spans").fetchone()
+        return traces, spans, oldest or 0, newest or 0
+
     def _load(self, trace_id: str) -> Trace:
         return Trace(trace_id, [SpanRow(*row) for row in self._connection.execute(_SELECT, (trace_id,))])
 

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
 from tracer.export.limits import SpanLimits
-from tracer.export.otlp_encoder import OfficialEncoder, OwnEncoder, encoder_of
+from tracer.export.otlp_encoder import OfficialEncoder, OwnEncoder, encoder_of, framed
 from tracer.export.otlp_encoding import encoded_span, varint
 from tracer.export.span import AttributeValue, SpanData, SpanEvent
 from tracer.settings import Settings
@@ -72,7 +72,8 @@ def test_a_request_has_the_same_resource_and_scope() -> None:
     spans = [SpanData("a", "client", 1, 2, None, False, 3, 4), SpanData("b", "internal", 1, 3, 2, True, 3, 4, error="")]
     own, official = OwnEncoder(BOTH), OfficialEncoder(BOTH)
     requests = [
-        ExportTraceServiceRequest.FromString(encoder.request([encoder.spans([span]) for span in spans])) for encoder in (own, official)
+        ExportTraceServiceRequest.FromString(framed(encoder.frame, [encoder.spans([span]) for span in spans]))
+        for encoder in (own, official)
     ]
     assert requests[0] == requests[1]
     (resource,) = requests[0].resource_spans
@@ -113,11 +114,11 @@ def test_the_setting_chooses() -> None:
 def test_our_own_loads_nothing_of_opentelemetry() -> None:
     code = (
         "import sys\n"
-        "from tracer.export.otlp_encoder import encoder_of\n"
+        "from tracer.export.otlp_encoder import encoder_of, framed\n"
         "from tracer.export.span import SpanData\n"
         "from tracer.settings import Settings\n"
         "encoder = encoder_of(Settings())\n"
-        "encoder.request([encoder.spans([SpanData('a', 'client', 1, 2, None, False, 3, 4)])])\n"
+        "framed(encoder.frame, [encoder.spans([SpanData('a', 'client', 1, 2, None, False, 3, 4)])])\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry', 'google.protobuf'))])\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

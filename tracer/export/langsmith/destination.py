@@ -58,6 +58,7 @@ class LangSmithTransport:
         self.name = target.name
         self.place = f"LangSmith endpoint {target.shown}"
         self.timeout = TIMEOUT
+        self.frame = b""
         self._settings = settings
         self._target = target
         self._notices = Notices()

@@ -1,0 +1,1 @@
+"""Masking: secrets are taken out of a record once, before any destination sees it."""

@@ -1,0 +1,84 @@
+"""The built-in patterns. Each has hints: texts without any of them are not searched, so a call without a secret costs next to nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+# Prefixes that their issuers gave their keys so that such searches find them.
+_API_KEYS = (
+    r"sk-[A-Za-z0-9_-]{16,}",
+    r"(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}",
+    r"(?:AKIA|ASIA)[0-9A-Z]{16}",
+    r"gh[pousr]_[A-Za-z0-9]{30,}",
+    r"github_pat_[A-Za-z0-9_]{30,}",
+    r"glpat-[A-Za-z0-9_-]{20,}",
+    r"xox[abposr]-[A-Za-z0-9-]{10,}",
+    r"AIza[0-9A-Za-z_-]{35}",
+    r"hf_[A-Za-z0-9]{30,}",
+    r"lsv2_[a-z]{2}_[A-Za-z0-9_]{20,}",
+    r"gsk_[A-Za-z0-9]{20,}",
+    r"xai-[A-Za-z0-9]{20,}",
+    r"pplx-[A-Za-z0-9]{30,}",
+    r"r8_[A-Za-z0-9]{30,}",
+    r"npm_[A-Za-z0-9]{36}",
+    r"pypi-[A-Za-z0-9_-]{30,}",
+    r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+)
+_API_KEY_HINTS = (
+    *("sk-", "sk_", "pk_", "rk_", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AIza", "hf_"),
+    *("lsv2_", "gsk_", "xai-", "pplx-", "r8_", "npm_", "pypi-", "SG."),
+)
+_LEAST_CARD = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What is looked for, and what takes its place. Of what `check` says no to nothing is masked."""
+
+    name: str
+    expression: re.Pattern[str]
+    hints: tuple[str, ...]
+    shown: str
+    check: Callable[[str], bool] | None = None
+
+    def mask(self, text: str) -> str:
+        """The text without what was looked for."""
+        if self.hints and not any(hint in text for hint in self.hints):
+            return text
+        return self.expression.sub(self._replacement, text)
+
+    def _replacement(self, found: re.Match[str]) -> str:
+        return self.shown if self.check is None or self.check(found.group()) else found.group()
+
+
+def passes_luhn(number: str) -> bool:
+    """Whether the last digit is the check digit of the others, as on payment cards (ISO/IEC 7812).
+
+    >>> passes_luhn("4111 1111 1111 1111"), passes_luhn("4111 1111 1111 1112")
+    (True, False)
+    """
+    digits = [int(character) for character in number if character.isdigit()]
+    if len(digits) < _LEAST_CARD or not any(digits):
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+PATTERNS = {
+    pattern.name: pattern
+    for pattern in (
+        Pattern("private_keys", re.compile(_PRIVATE_KEY, re.DOTALL), ("PRIVATE KEY",), "[private key]"),
+        Pattern("jwt", re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), ("eyJ",), "[JWT]"),
+        Pattern("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"), ("Bearer", "bearer", "BEARER"), "Bearer [token]"),
+        Pattern("api_keys", re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_API_KEYS) + ")"), _API_KEY_HINTS, "[API key]"),
+        Pattern("cards", re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])"), (), "[card]", passes_luhn),
+        Pattern("emails", re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), ("@",), "[email]"),
+    )
+}
+"""By the names that `TRACER_MASK` takes, in the order in which they are applied."""
+
+SECRETS = ("private_keys", "jwt", "bearer", "api_keys")
+"""What `secrets` stands for."""

@@ -1,0 +1,48 @@
+"""Sending what earlier processes have left in the spool, without recording anything."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tracer.export.destination import Delivery
+from tracer.pipeline.destinations import make_destinations
+from tracer.pipeline.ledger import Account
+from tracer.pipeline.sender import Sender
+from tracer.settings import Settings
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What became of records of earlier processes: how many arrived, and what keeps a destination from taking the rest, in sentences."""
+
+    sent: int = 0
+    troubles: list[str] = field(default_factory=list[str])
+
+
+def recover(settings: Settings, timeout: float) -> Recovery:
+    """Send what waits in the spool for the destinations of the settings, for at most `timeout` seconds.
+
+    What other processes are sending themselves is left to them.
+    """
+    deadline = time.monotonic() + timeout
+    account = Account()
+    found = Recovery()
+    senders = [destination for destination in make_destinations(settings) if isinstance(destination, Sender)]
+    for sender in senders:
+        sender.settle = lambda _, delivery: _add(account, delivery)
+        sender.start()
+    for sender in senders:
+        sender.drain(max(0.0, deadline - time.monotonic()))
+        if sender.trouble:
+            found.troubles.append(sender.trouble)
+    for sender in senders:
+        sender.close(max(0.0, deadline - time.monotonic()))
+    found.sent = account.recovered
+    if account.stopped:
+        found.troubles.append(account.stopped)
+    return found
+
+
+def _add(account: Account, delivery: Delivery) -> None:
+    account.add(delivery)
