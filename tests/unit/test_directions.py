@@ -40,6 +40,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.scope",
         "tracer.settings",
     ),
+    "tracer.metrics": (
+        "tracer.call",
+        "tracer.export",
+        "tracer.pipeline.ledger",
+        "tracer.reading",
+        "tracer.runtime",
+        "tracer.scope",
+        "tracer.settings",
+    ),
     "tracer.host": (
         "tracer.call",
         "tracer.export",
@@ -56,6 +65,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.api": (
         "tracer.capture",
         "tracer.host.hook",
+        "tracer.host.meters",
         "tracer.parsing",
         "tracer.pipeline",
         "tracer.propagation",
@@ -77,6 +87,7 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.export.console"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
+    ("tracer.pipeline.destinations", "tracer.metrics.hub"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }
@@ -87,7 +98,7 @@ SDK_EXCEPTIONS = {
     # A handler has to be a subclass; made only once langchain_core was imported by somebody else.
     ("tracer.capture.langchain_joining", "langchain_core.callbacks.base"),
 }
-TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.cli", "tracer.instrumentor")
+TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.metrics", "tracer.cli", "tracer.instrumentor")
 # Loaded by OpenTelemetry's own tools only.
 TELEMETRY_PLUGIN = "tracer.instrumentor"
 # Loaded only once the application itself has loaded OpenTelemetry.
@@ -275,6 +286,7 @@ def test_third_party_imports_are_declared() -> None:
     # Distributions that bring a module of another name.
     brought_by = {
         "google": "opentelemetry-exporter-otlp",
+        "grpc": "opentelemetry-exporter-otlp",
         "requests": "opentelemetry-exporter-otlp",
         "pydantic": "openai",
         "httpx": "openai",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tracer.export.destination import Delivery
 
@@ -36,3 +38,13 @@ class Account:
     def settled(self) -> int:
         """Records whose fate is known."""
         return self.exported + self.sampled_out + sum(self.dropped.values())
+
+
+@dataclass(slots=True)
+class Books:
+    """What the library knows of itself at one moment. `destinations` are the accounts of `tracer.status()`."""
+
+    started: int = 0
+    open: int = 0
+    destinations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    faults: Mapping[str, int] = field(default_factory=dict[str, int])
