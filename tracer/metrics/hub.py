@@ -57,6 +57,11 @@ class Metrics:
         self.read_books()
         return self._own is None or self._own.flush(deadline)
 
+    def hurry(self, deadline: float) -> None:
+        """The end is near: export what there is, while the records are still being sent."""
+        if self._own is not None:
+            self._own.ask(deadline)
+
     def finish(self, deadline: float) -> bool:
         """Export for the last time, and end what is ours."""
         done = self.flush(deadline)

@@ -82,7 +82,7 @@ AGENT_DURATION = Instrument("gen_ai.invoke_agent.duration", HISTOGRAM, SECONDS, 
 # Our own.
 ALL_CALLS = Instrument("tracer.calls", COUNTER, CALLS, "Calls that have ended, by outcome.")
 ATTEMPTS = Instrument("tracer.attempts", COUNTER, "{attempt}", "HTTP requests of calls, retries included, by status.")
-COST = Instrument("tracer.cost", COUNTER, "{currency}", "What calls cost, in the currency of the label.")
+COST = Instrument("tracer.cost.total", COUNTER, "{currency}", "What calls cost, in the currency of the label.")
 UNPRICED = Instrument("tracer.cost.unpriced", COUNTER, CALLS, "Model calls with token counts whose price is not known.")
 USAGE_MISSING = Instrument("tracer.usage.missing", COUNTER, CALLS, "Model calls for which no tokens were reported.")
 PROVIDER_TIME = Instrument("tracer.stream.provider_time", COUNTER, SECONDS, "Time in which streams waited for the provider.")

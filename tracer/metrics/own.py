@@ -102,13 +102,18 @@ class OwnProvider:
         if self._thread is None:
             self._deadline = deadline
             return self._export()
+        mine = self.ask(deadline)
         with self._changed:
-            self._asked += 1
-            mine = self._asked
-            self._deadline = deadline
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._done >= mine, max(0.0, deadline - time.monotonic()))
             return self._done >= mine and self._arrived
+
+    def ask(self, deadline: float) -> int:
+        """Have an export made soon, without waiting for it; gives its number."""
+        with self._changed:
+            self._asked += 1
+            self._deadline = deadline
+            self._changed.notify_all()
+            return self._asked
 
     def close(self) -> None:
         """Export nothing more."""

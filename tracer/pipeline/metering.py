@@ -19,6 +19,8 @@ class Metrics(Protocol):
 
     def flush(self, deadline: float) -> bool: ...
 
+    def hurry(self, deadline: float) -> None: ...
+
     def finish(self, deadline: float) -> bool: ...
 
     def leave(self) -> None: ...
@@ -55,6 +57,11 @@ class Metering:
     def flush(self, deadline: float) -> bool:
         """Export what was recorded; False when that did not end by `deadline` (monotonic seconds)."""
         return self._metrics is None or self._guarded(lambda metrics: metrics.flush(deadline))
+
+    def hurry(self, deadline: float) -> None:
+        """The end is near: export what there is, without waiting for it."""
+        if self._metrics is not None:
+            self._guarded(lambda metrics: metrics.hurry(deadline))
 
     def finish(self, deadline: float) -> bool:
         """Export for the last time."""

@@ -169,6 +169,7 @@ class Pipeline:
         self._closing = True
         # Closing goes on in the worker and the senders; what hangs is told to give up a little before the deadline.
         done = self._pass_through_worker(max(0.0, timeout * 0.8)) if self._thread is not None else self._drain_here()
+        self._metering.hurry(deadline)
         for sender in self._senders():
             sender.finish(deadline)
         done = self._flush_senders(deadline - timeout * 0.2) and done
