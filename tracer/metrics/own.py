@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from tracer.export.notices import logger, quiet
 from tracer.export.readable import resource_of
@@ -15,6 +16,7 @@ from tracer.settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader
+    from opentelemetry.sdk.resources import Resource
 
     from tracer.metrics.scrape import Scrape
 
@@ -54,7 +56,7 @@ class OwnProvider:
                 readers.append(self._reader(name, settings))
             except Exception as error:
                 logger.warning("tracer: metrics are not exported to %s: %s", name, error)
-        self.provider = MeterProvider(readers, resource_of(settings), _exemplar_filter(settings), shutdown_on_exit=False)
+        self.provider = MeterProvider(readers, _resource(settings), _exemplar_filter(settings), shutdown_on_exit=False)
         self._changed = threading.Condition()
         self._asked = 0
         self._done = 0
@@ -162,6 +164,16 @@ class OwnProvider:
         deadline = self._deadline
         left = self._timeout if deadline is None else deadline - time.monotonic()
         return self._timeout if left <= 0 else min(self._timeout, left)
+
+
+def _resource(settings: Settings) -> Resource:
+    """That of the spans. Each process has to be told apart, also where the SDK's detectors could not run: at the end of the interpreter."""
+    from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
+
+    resource = resource_of(settings)
+    if SERVICE_INSTANCE_ID in resource.attributes:
+        return resource
+    return resource.merge(Resource({SERVICE_INSTANCE_ID: str(uuid4())}))
 
 
 def _exemplar_filter(settings: Settings) -> Any:
