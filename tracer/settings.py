@@ -111,7 +111,12 @@ VARIABLES: tuple[Variable, ...] = (
         "Bytes of content kept for one record; longer texts keep head and tail.",
     ),
     Variable(
-        "prices", ("TRACER_PRICES",), parsing.existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."
+        "prices",
+        ("TRACER_PRICES",),
+        parsing.existing_file,
+        None,
+        "the path of a JSON or TOML file",
+        "Price file used before the bundled prices.",
     ),
     Variable(
         "providers",
