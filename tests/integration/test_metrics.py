@@ -7,10 +7,13 @@ import os
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 from prometheus_client.parser import text_string_to_metric_families
 
 import tracer
@@ -23,6 +26,7 @@ from tests.integration.metrics_support import (
     host_meter_provider,
     in_memory,
     mix,
+    points_of,
     receiving,
     set_meter_provider,
     total,
@@ -410,3 +414,39 @@ def test_a_port_that_is_taken_is_one_clear_line(
     (line,) = [record.message for record in caplog.records]
     assert line.startswith(f"tracer: metrics are not exported to prometheus: 127.0.0.1:{port} cannot be listened on ({os.strerror(98)})")
     assert "OTEL_EXPORTER_PROMETHEUS_PORT" in line
+
+
+def test_grpc(fresh_runtime: Runtime, no_variables: pytest.MonkeyPatch, server: ReplayServer) -> None:
+    exports: list[ExportMetricsServiceRequest] = []
+    found: list[tuple[Any, ...]] = []
+
+    def take(request: ExportMetricsServiceRequest, context: Any) -> ExportMetricsServiceResponse:
+        exports.append(request)
+        found.append(tuple(context.invocation_metadata()))
+        return ExportMetricsServiceResponse()
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(
+        take,
+        request_deserializer=ExportMetricsServiceRequest.FromString,
+        response_serializer=ExportMetricsServiceResponse.SerializeToString,
+    )
+    service = "opentelemetry.proto.collector.metrics.v1.MetricsService"
+    collector: Any = grpc.server(futures.ThreadPoolExecutor(1))
+    collector.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+    port = collector.add_insecure_port("127.0.0.1:0")
+    collector.start()
+    try:
+        send_to(
+            Receiver(f"http://127.0.0.1:{port}"),
+            no_variables,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f"http://127.0.0.1:{port}",
+            OTEL_EXPORTER_OTLP_HEADERS="x-key=k",
+        )
+        ask(server, CHAT)
+        assert tracer.flush(20)
+        assert total(points_of(exports[-1]), "tracer.calls") == 1
+        assert ("x-key", "k") in found[-1]
+        tracer.shutdown()
+    finally:
+        collector.stop(None)
