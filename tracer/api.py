@@ -19,10 +19,11 @@ from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
 from tracer.host.hook import HostHook
+from tracer.host.meters import HostMeters
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.propagation import continue_from, headers
-from tracer.runtime import has_host, logger, nowhere, ready, runtime
+from tracer.runtime import has_host, has_meters, logger, nowhere, ready, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
 
@@ -232,7 +233,8 @@ def _apply(resolved: Settings) -> None:
     host = runtime.host = None if resolved.forbidden else HostHook(resolved, resolved.content_beside_host)
     if has_host():
         resolved = resolved.beside_host()
-    if resolved.any_destination and wanted(resolved):
+    meters = runtime.meters = None if resolved.metrics_names is None else HostMeters(_at_exit)
+    if (resolved.any_destination and wanted(resolved)) or resolved.own_metrics or has_meters():
         _start(resolved, on=True)
     else:
         _use(resolved)
@@ -245,6 +247,8 @@ def _apply(resolved: Settings) -> None:
     if host is not None:
         host.noticed = _host_appears
     _follow_sigterm(resolved)
+    if meters is not None:
+        meters.noticed = _meters_appear
     runtime.configured = True
     if runtime.set_up is not None:
         runtime.set_up()
@@ -262,6 +266,23 @@ def _follow_sigterm(resolved: Settings) -> None:
         termination = Termination(flush, resolved.exit_timeout)
         if termination.install():
             _terminations.append(termination)
+
+
+def _meters_appear() -> None:
+    """The application has set a meter provider: from now on calls are measured for it, whatever else is on."""
+    # Whoever holds the lock is about to look for it. Waiting could take long: it may be waiting for this thread.
+    if _configuring.acquire(blocking=False):
+        try:
+            if runtime.pipeline is None:
+                _start(runtime.settings.beside_host() if has_host() else runtime.settings, on=True)
+        finally:
+            _configuring.release()
+
+
+def _at_exit() -> None:
+    pipeline = sys.modules.get("tracer.pipeline.pipeline")
+    if pipeline is not None:
+        pipeline.at_exit()
 
 
 def _host_appears() -> None:
@@ -283,6 +304,8 @@ def _start(resolved: Settings, on: bool) -> None:
     runtime.running = False
     runtime.on = on
     runtime.can_record = True
+    if "prometheus" in resolved.own_metrics:
+        pipeline.start()  # There is something to fetch before the first call.
     trace_langchain()
     atexit.unregister(at_exit)
     atexit.register(at_exit)
@@ -329,7 +352,22 @@ def start_line(resolved: Settings, host: bool = False) -> str:
     }[resolved.content_beside_host if host else (resolved.content_inputs, resolved.content_outputs)]
     names = ["host", *wanted(resolved.beside_host())] if host else wanted(resolved)
     to = ", ".join(places[name] for name in names)
-    return f"tracer: recording to {to}; {captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
+    measured = _metrics_places(resolved)
+    if not to:
+        return f"tracer: recording metrics to {measured} (TRACER_QUIET=true hides this line)."
+    metrics = f"metrics to {measured}; " if measured else ""
+    return f"tracer: recording to {to}; {metrics}{captured} (TRACER_CONTENT changes this, TRACER_QUIET=true hides this line)."
+
+
+def _metrics_places(resolved: Settings) -> str:
+    if has_meters():
+        return "the application's own OpenTelemetry"
+    places = {
+        "otlp": f"OTLP {without_credentials(resolved.otlp_metrics_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
+        "prometheus": f"http://{resolved.prometheus_host}:{resolved.prometheus_port}/metrics",
+        "console": "console",
+    }
+    return ", ".join(places[name] for name in resolved.own_metrics)
 
 
 def _langsmith_place(resolved: Settings) -> str:
@@ -352,6 +390,7 @@ def _shut_down(timeout: float) -> bool:
     if pipeline is not None:
         done = pipeline.shutdown(timeout) and done
         runtime.on = runtime.can_record = runtime.running = False
+    runtime.meters = None
     return done
 
 

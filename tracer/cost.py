@@ -6,8 +6,9 @@ Prices are never fetched from the network. A model whose price is not known has 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,11 @@ _CONDITIONAL_LIFE = 60.0
 
 # Models whose names come from outside are kept only up to this number.
 _MOST_MODELS = 2_000
+
+_PLAIN_TIERS = (None, "", "default", "standard", "standard_only", "auto", "on_demand")
+"""Names of the tier that everybody gets."""
+_TIERS_OF_OTHER_PRICE = ("flex", "priority", "batch", "scale")
+_PROVIDERS_WITH_TIERS = ("openai", "azure.ai.openai", "anthropic")
 
 _PROVIDER_IDS = {
     "azure.ai.openai": "azure",
@@ -75,6 +81,7 @@ class Rates:
     input_audio: Rate | None = None
     input_image: Rate | None = None
     output_audio: Rate | None = None
+    output_image: Rate | None = None
     reasoning: Rate | None = None
     request: Decimal | None = None
     """Price of the call itself, beside its tokens."""
@@ -93,7 +100,11 @@ class Prices:
     and names that may end in `*`:
 
         {"currency": "USD", "version": "2026-11",
-         "models": {"gpt-4o-mini": {"input": 0.15, "output": 0.6, "cache_read": 0.075}, "my-*": {"input": 1, "output": 2}}}
+         "models": {"gpt-4o-mini": {"input": 0.15, "output": 0.6, "cache_read": 0.075, "tiers": {"flex": {"input": 0.07, "output": 0.3}}},
+                    "my-*": {"input": 1, "output": 2}}}
+
+    A name that ends in `.toml` is read as TOML. `tiers` has the prices of service tiers (`flex`, `priority`, `batch`); what a tier does
+    not name costs what it costs without.
 
     `problem` says in one sentence why a file is not used, else it is None; nothing raises.
 
@@ -103,12 +114,12 @@ class Prices:
 
     def __init__(self, path: str | None = None) -> None:
         self.problem: str | None = None
-        self._own: list[tuple[str, Rates]] = []
+        self._own: list[_Entry] = []
         self._known: dict[tuple[str, str, str], tuple[Rates | None, float]] = {}
         if path:
             try:
                 self._own = _read_price_file(Path(path))
-            except (OSError, ValueError, TypeError, ArithmeticError) as error:
+            except (OSError, ValueError, TypeError, ArithmeticError, ImportError) as error:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 self.problem = f"Price file {path} is not used: {reason}. Bundled prices are used."
 
@@ -126,8 +137,9 @@ class Prices:
         # Of an embedding only the input is charged; elsewhere one half of the usage would be half of the truth.
         if usage.input is None or (usage.output is None and generation.operation != "embeddings"):
             return None
+        tier = _tier_of(generation)
         for model in (generation.response_model, generation.request_model):
-            rates = self.rates_of(generation.provider, model, generation.response_service_tier) if model else None
+            rates = self.rates_of(generation.provider, model, tier) if model else None
             if rates is not None:
                 return self._with_others(charge(usage, rates), usage, generation.provider)
         return None
@@ -150,7 +162,7 @@ class Prices:
     def rates_of(self, provider: str, model: str, service_tier: str | None = None) -> Rates | None:
         """Prices of a model, or None if neither the own file nor the bundled prices know it."""
         # Providers name the plain tier too; without it, versions of genai-prices that know no tiers still give its price.
-        service_tier = None if service_tier in ("", "default", "standard", "auto") else service_tier
+        service_tier = None if service_tier in _PLAIN_TIERS else service_tier
         key = (provider, model, service_tier or "")
         known = self._known.get(key)
         if known is not None and known[1] > time.monotonic():
@@ -162,11 +174,14 @@ class Prices:
         return rates
 
     def _resolve(self, provider: str, model: str, service_tier: str | None) -> tuple[Rates | None, float]:
-        for pattern, rates in self._own:
-            if model == pattern or (pattern.endswith("*") and model.startswith(pattern[:-1])):
-                return rates, float("inf")
+        for entry in self._own:
+            if model == entry.pattern or (entry.pattern.endswith("*") and model.startswith(entry.pattern[:-1])):
+                return entry.rates_at(provider, service_tier), float("inf")
         try:
-            return _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, service_tier)
+            found, life = _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, service_tier)
+            if _costs_otherwise(provider, service_tier) and found == _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, None)[0]:
+                return None, life  # The table has no price for this tier: the plain one would be wrong.
+            return found, life
         except Exception:
             # An unknown model raises LookupError; another version of the package may raise anything: no price either way.
             return None, float("inf")
@@ -193,7 +208,11 @@ def charge(usage: Usage, rates: Rates) -> Cost | None:
         (usage.input_audio, rates.input_audio),
         (usage.input_image, rates.input_image),
     )
-    output_kinds = ((usage.output_audio, rates.output_audio), (usage.reasoning, rates.reasoning))
+    output_kinds = (
+        (usage.output_audio, rates.output_audio),
+        (usage.output_image, rates.output_image),
+        (usage.reasoning, rates.reasoning),
+    )
     input_price = _price(total_input, rates.input, input_kinds, total_input)
     output_price = _price(total_output, rates.output, output_kinds, total_input)
     if input_price is None or output_price is None:
@@ -226,34 +245,85 @@ _FILE_KINDS = (
     "input_audio",
     "input_image",
     "output_audio",
+    "output_image",
     "reasoning",
 )
+_PER_CALL = ("request", "web_search")
+"""Prices of one call and of one search, not of a million."""
+_TIERS = "tiers"
 
 
-def _read_price_file(path: Path) -> list[tuple[str, Rates]]:
+def _read_price_file(path: Path) -> list[_Entry]:
     """Exact names first, then the longest pattern, so that the closest entry is found first."""
-    data = json.loads(path.read_text("utf-8"), parse_float=Decimal)
+    data = _parse_price_file(path)
     models = cast("dict[str, object]", data).get("models") if isinstance(data, dict) else None
     if not isinstance(models, dict):
         raise ValueError('it has no object "models"')
     table = cast("dict[str, Any]", data)
     currency, version = str(table.get("currency") or "USD"), str(table.get("version") or path.name)
-    entries = [(name, _file_rates(name, entry, currency, version)) for name, entry in cast("dict[str, object]", models).items()]
-    return sorted(entries, key=lambda entry: (entry[0].endswith("*"), -len(entry[0])))
+    entries = [_entry(name, prices, currency, version) for name, prices in cast("dict[str, object]", models).items()]
+    return sorted(entries, key=lambda entry: (entry.pattern.endswith("*"), -len(entry.pattern)))
 
 
-def _file_rates(name: str, entry: object, currency: str, version: str) -> Rates:
-    if not isinstance(entry, dict):
+def _parse_price_file(path: Path) -> object:
+    text = path.read_text("utf-8")
+    if path.suffix.lower() != ".toml":
+        return json.loads(text, parse_float=Decimal)
+    if sys.version_info < (3, 11):
+        raise ImportError("TOML needs Python 3.11; write it as JSON")
+    import tomllib
+
+    return tomllib.loads(text, parse_float=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A model, or the beginning of names of models, in the user's file."""
+
+    pattern: str
+    rates: Rates
+    tiers: Mapping[str, Rates]
+
+    def rates_at(self, provider: str, tier: str | None) -> Rates | None:
+        if tier is None:
+            return self.rates
+        return self.tiers.get(tier, None if _costs_otherwise(provider, tier) else self.rates)
+
+
+def _costs_otherwise(provider: str, tier: str | None) -> bool:
+    return tier in _TIERS_OF_OTHER_PRICE and provider in _PROVIDERS_WITH_TIERS
+
+
+def _tier_of(generation: Generation) -> str | None:
+    """The tier in which the provider says it answered."""
+    tier = generation.response_service_tier or generation.vendor_attributes.get("anthropic.response.service_tier")
+    return tier.lower() if isinstance(tier, str) else None
+
+
+def _entry(name: str, prices: object, currency: str, version: str) -> _Entry:
+    if not isinstance(prices, dict):
         raise ValueError(f"the entry of {name!r} is no object")
-    prices: dict[str, Rate] = {}
-    for kind, price in cast("dict[str, object]", entry).items():
-        if kind not in _FILE_KINDS:
-            raise ValueError(f"{name!r} has the unknown price {kind!r}; known are {', '.join(_FILE_KINDS)}")
-        if isinstance(price, bool) or not isinstance(price, int | Decimal) or price < 0:
+    plain = dict(cast("dict[str, object]", prices))
+    tiers = plain.pop(_TIERS, {})
+    if not isinstance(tiers, dict):
+        raise ValueError(f"the tiers of {name!r} are no object")
+    by_tier: dict[str, Rates] = {}
+    for tier, changed in cast("dict[str, object]", tiers).items():
+        if not isinstance(changed, dict):
+            raise ValueError(f"the tier {tier!r} of {name!r} is no object")
+        by_tier[tier.lower()] = _file_rates(name, {**plain, **cast("dict[str, object]", changed)}, currency, version)
+    return _Entry(name, _file_rates(name, plain, currency, version), by_tier)
+
+
+def _file_rates(name: str, entry: Mapping[str, object], currency: str, version: str) -> Rates:
+    prices: dict[str, Any] = {"input": None, "output": None}
+    for kind, price in entry.items():
+        if kind not in (*_FILE_KINDS, *_PER_CALL):
+            raise ValueError(f"{name!r} has the unknown price {kind!r}; known are {', '.join((*_FILE_KINDS, *_PER_CALL, _TIERS))}")
+        if isinstance(price, bool) or not isinstance(price, int | Decimal) or not 0 <= price < Decimal("Infinity"):
             raise ValueError(f"the price {kind!r} of {name!r} is no number of 0 or more")
-        prices[kind] = Rate(Decimal(price))
-    rates = Rates(prices.pop("input", None), prices.pop("output", None), currency=currency, version=version)
-    return replace(rates, **cast("dict[str, Any]", prices))
+        prices[kind] = Decimal(price) if kind in _PER_CALL else Rate(Decimal(price))
+    return Rates(**prices, currency=currency, version=version)
 
 
 def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple[Rates | None, float]:
@@ -273,6 +343,7 @@ def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple
         input_audio=_rate(prices, "input_audio_mtok"),
         input_image=_rate(prices, "input_image_mtok"),
         output_audio=_rate(prices, "output_audio_mtok"),
+        output_image=_rate(prices, "output_image_mtok"),
         reasoning=_rate(prices, "output_reasoning_mtok"),
         request=_per_request(getattr(prices, "requests_kcount", None)),
         web_search=_per_request(getattr(prices, "web_searches_kcount", None)),

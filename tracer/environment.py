@@ -21,6 +21,7 @@ _ASKING = (
     "TRACER_CONSOLE",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     *LANGSMITH_TRACING,
 )
 
@@ -37,4 +38,5 @@ def may_trace(environment: Mapping[str, str] = variables) -> bool:
 
     if text("TRACER_ENABLED") in _NO or text("OTEL_SDK_DISABLED") == "true":
         return False
-    return text("OTEL_TRACES_EXPORTER") not in ("", "none") or any(text(name) not in ("", *_NO) for name in _ASKING)
+    exporters = (text("OTEL_TRACES_EXPORTER"), text("OTEL_METRICS_EXPORTER"))
+    return any(name not in ("", "none") for name in exporters) or any(text(name) not in ("", *_NO) for name in _ASKING)

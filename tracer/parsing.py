@@ -165,6 +165,14 @@ def whole(least: int) -> Callable[[str], int]:
     return parse
 
 
+def port(text: str) -> int:
+    """A port number; 0 is any free one."""
+    value = whole(0)(text)
+    if value > 65_535:
+        raise ValueError(text)
+    return value
+
+
 _UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": MEBIBYTE, "mb": 1000 * 1000, "gib": 1024**3, "gb": 1000**3}
 
 

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from tracer.call import COMPLETED, LLM, UNFINISHED, Call
 from tracer.sampling import SAMPLERS, Sampler
@@ -50,6 +50,18 @@ class Host(Protocol):
         """Begin the call's span there, if there is a provider: the call gets its ids."""
         ...
 
+    def balance(self) -> dict[str, Any] | None:
+        """Its account, as in `tracer.status()`; None if there never was a provider."""
+        ...
+
+
+class HostMeters(Protocol):
+    """What the runtime knows of the application's own metrics."""
+
+    def provider(self) -> object:
+        """The application's meter provider, or None. Cheap enough to be asked for each call."""
+        ...
+
 
 class Runtime:
     """Settings and hand-over points. `on` says whether calls are recorded where the scope does not say otherwise."""
@@ -73,6 +85,7 @@ class Runtime:
         self.host: Host | None = None
         self.set_up: Callable[[], None] | None = None
         """Called whenever settings were applied: `tracer.testing` stands before the destinations for a while."""
+        self.meters: HostMeters | None = None
         self.running = False
         """The pipeline's thread runs in this process."""
         self.sampler: Sampler = SAMPLERS["parentbased_always_on"](1.0)
@@ -106,13 +119,18 @@ def recording(scope: Scope) -> bool:
     """Whether a call that begins in `scope` is recorded."""
     enabled = scope.enabled
     if enabled is None:
-        return runtime.on or has_host()
-    return enabled and (runtime.can_record or has_host())
+        return runtime.on or has_host() or has_meters()
+    return enabled and (runtime.can_record or has_host() or has_meters())
 
 
 def has_host() -> bool:
     """Whether calls are spans of the application's own telemetry now."""
     return runtime.host is not None and runtime.host.present()
+
+
+def has_meters() -> bool:
+    """Whether the application has a meter provider of its own, and metrics are wanted."""
+    return runtime.meters is not None and runtime.meters.provider() is not None
 
 
 def ready() -> Runtime:
@@ -133,6 +151,7 @@ def new_call(kind: str, scope: Scope) -> Call:
 
     What samplers are to see is filled in between: name, operation, model, address.
     """
+    has_meters()  # A provider that is new has to be noticed before the call ends.
     if not runtime.running and runtime.pipeline is not None:
         runtime.pipeline.start()
     wall = time.time_ns()

@@ -46,6 +46,10 @@ class Problem:
 DEFAULT_LANGSMITH = "https://api.smith.langchain.com"
 """Where runs go when a key is given without an endpoint."""
 
+V01 = "v0.1"
+V141 = "v1.41"
+"""Versions of the GenAI conventions whose names metrics may bear."""
+
 _BOOLEAN = "true or false"
 _LIMIT = "a whole number, 0 or more"
 _OTEL_SAMPLERS = (
@@ -61,6 +65,10 @@ _OTEL_SAMPLERS = (
 def _otlp(suffix: str) -> tuple[str, ...]:
     """The per-signal name goes before the general one, as the OTLP exporter specification asks."""
     return (f"OTEL_EXPORTER_OTLP_TRACES_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
+
+
+def _otlp_metrics(suffix: str) -> tuple[str, ...]:
+    return (f"OTEL_EXPORTER_OTLP_METRICS_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
 
 
 VARIABLES: tuple[Variable, ...] = (
@@ -104,7 +112,12 @@ VARIABLES: tuple[Variable, ...] = (
         "Bytes of content kept for one record; longer texts keep head and tail.",
     ),
     Variable(
-        "prices", ("TRACER_PRICES",), parsing.existing_file, None, "the path of a JSON file", "Price file used before the bundled prices."
+        "prices",
+        ("TRACER_PRICES",),
+        parsing.existing_file,
+        None,
+        "the path of a JSON or TOML file",
+        "Price file used before the bundled prices.",
     ),
     Variable(
         "providers",
@@ -544,6 +557,149 @@ VARIABLES: tuple[Variable, ...] = (
         "a number from 0 to 1",
         "Share of traces for the traceidratio samplers.",
     ),
+    Variable(
+        "metrics",
+        ("TRACER_METRICS",),
+        parsing.choice("off", V01, V141),
+        None,
+        "off, v0.1 or v1.41",
+        "Names of the metrics: those of the GenAI conventions v0.1, or those of v1.41 that dashboards and official packages use. Set to "
+        "either, OTEL_EXPORTER_OTLP_ENDPOINT is for metrics too. `off`: no metrics.",
+        default_text="v1.41, where the application or OTEL_METRICS_EXPORTER has somewhere for metrics to go",
+    ),
+    Variable(
+        "metrics_exporter",
+        ("OTEL_METRICS_EXPORTER",),
+        parsing.choice_list("otlp", "prometheus", "console", "none"),
+        (),
+        "a comma list of otlp, prometheus, console, none",
+        "`otlp`: send metrics by OTLP, to localhost if no endpoint is set; `prometheus`: offer them for scraping (needs the extra "
+        "`prometheus`); `console`: print them; `none`: no metrics of our own.",
+        default_text="unset",
+    ),
+    Variable(
+        "otlp_metrics_endpoint",
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",),
+        parsing.endpoint,
+        None,
+        "a URL",
+        "OTLP address for metrics, used as it is; without it OTEL_EXPORTER_OTLP_ENDPOINT, to which `/v1/metrics` is added for HTTP.",
+    ),
+    Variable(
+        "otlp_metrics_protocol",
+        _otlp_metrics("PROTOCOL"),
+        parsing.choice("http/protobuf", "grpc", "http/json"),
+        None,
+        "http/protobuf, grpc or http/json",
+        "OTLP protocol of metrics; http/json is not there for metrics and means http/protobuf.",
+        default_text="grpc where the endpoint's port is 4317, else http/protobuf",
+    ),
+    Variable(
+        "otlp_metrics_headers",
+        _otlp_metrics("HEADERS"),
+        parsing.headers,
+        {},
+        "key=value,key2=value2",
+        "Headers of OTLP requests with metrics.",
+        secret=True,
+        default_text="none",
+    ),
+    Variable(
+        "otlp_metrics_timeout",
+        _otlp_metrics("TIMEOUT"),
+        parsing.seconds(0.001),
+        10.0,
+        "seconds above 0",
+        "Longest time for one OTLP request with metrics, in seconds.",
+    ),
+    Variable(
+        "otlp_metrics_compression",
+        _otlp_metrics("COMPRESSION"),
+        parsing.choice("none", "gzip", "deflate"),
+        "none",
+        "none, gzip or deflate",
+        "Compression of OTLP requests with metrics; gRPC has no deflate.",
+    ),
+    Variable(
+        "otlp_metrics_certificate",
+        _otlp_metrics("CERTIFICATE"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Certificate authority for OTLP metrics over TLS.",
+    ),
+    Variable(
+        "otlp_metrics_client_key",
+        _otlp_metrics("CLIENT_KEY"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Client key for OTLP metrics over mutual TLS.",
+    ),
+    Variable(
+        "otlp_metrics_client_certificate",
+        _otlp_metrics("CLIENT_CERTIFICATE"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Client certificate for OTLP metrics over mutual TLS.",
+    ),
+    Variable(
+        "metrics_temporality",
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",),
+        parsing.choice("cumulative", "delta", "lowmemory"),
+        "cumulative",
+        "cumulative, delta or lowmemory",
+        "Whether OTLP metrics tell what came since the start (`cumulative`) or since the last export (`delta`, `lowmemory`).",
+    ),
+    Variable(
+        "metrics_histogram",
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",),
+        parsing.choice("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
+        "explicit_bucket_histogram",
+        "explicit_bucket_histogram or base2_exponential_bucket_histogram",
+        "Histograms of OTLP metrics: with the buckets of the conventions, or exponential ones.",
+    ),
+    Variable(
+        "metrics_exemplars",
+        ("OTEL_METRICS_EXEMPLAR_FILTER",),
+        parsing.choice("trace_based", "always_on", "always_off"),
+        "trace_based",
+        "trace_based, always_on or always_off",
+        "Which measurements may become exemplars: `trace_based` those of recorded traces, which they link to.",
+    ),
+    Variable(
+        "metrics_interval",
+        ("OTEL_METRIC_EXPORT_INTERVAL",),
+        parsing.number(1, 2**31),
+        60_000.0,
+        "milliseconds above 0",
+        "Time between two exports of metrics, in milliseconds.",
+    ),
+    Variable(
+        "metrics_timeout",
+        ("OTEL_METRIC_EXPORT_TIMEOUT",),
+        parsing.number(1, 2**31),
+        30_000.0,
+        "milliseconds above 0",
+        "Longest time for one export of metrics, in milliseconds; OTEL_EXPORTER_OTLP_TIMEOUT holds too.",
+    ),
+    Variable(
+        "prometheus_host",
+        ("OTEL_EXPORTER_PROMETHEUS_HOST",),
+        parsing.stripped,
+        "localhost",
+        "a name or address",
+        "Where metrics are offered for scraping.",
+    ),
+    Variable(
+        "prometheus_port",
+        ("OTEL_EXPORTER_PROMETHEUS_PORT",),
+        parsing.port,
+        9464,
+        "a port number from 0 to 65535",
+        "Port on which metrics are offered for scraping; 0: any.",
+    ),
 )
 
 
@@ -611,6 +767,23 @@ class Settings:
     resource_attributes: Mapping[str, str] = None  # type: ignore[assignment]
     sampler: str = "parentbased_always_on"
     sampler_argument: float = 1.0
+    metrics: str | None = None
+    metrics_exporter: tuple[str, ...] = ()
+    otlp_metrics_endpoint: str | None = None
+    otlp_metrics_protocol: str | None = None
+    otlp_metrics_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    otlp_metrics_timeout: float = 10.0
+    otlp_metrics_compression: str = "none"
+    otlp_metrics_certificate: str | None = None
+    otlp_metrics_client_key: str | None = None
+    otlp_metrics_client_certificate: str | None = None
+    metrics_temporality: str = "cumulative"
+    metrics_histogram: str = "explicit_bucket_histogram"
+    metrics_exemplars: str = "trace_based"
+    metrics_interval: float = 60_000.0
+    metrics_timeout: float = 30_000.0
+    prometheus_host: str = "localhost"
+    prometheus_port: int = 9464
 
     @property
     def forbidden(self) -> bool:
@@ -646,10 +819,27 @@ class Settings:
             return False
         return bool(self.local) or self.otlp_on or self.console_on or self.langsmith_tracing
 
+    @property
+    def metrics_names(self) -> str | None:
+        """Version of the conventions whose names metrics bear; None where there are to be no metrics."""
+        return None if self.forbidden or self.metrics == "off" else self.metrics or V141
+
+    @property
+    def own_metrics(self) -> tuple[str, ...]:
+        """Exporters of metrics that are ours, where the application has no meter provider: otlp, prometheus, console."""
+        if self.metrics_names is None or "none" in self.metrics_exporter:
+            return ()
+        asked = dict.fromkeys(self.metrics_exporter)
+        # The general endpoint may be one for traces only: that it takes metrics has to be said.
+        if self.otlp_metrics_endpoint or (self.otlp_endpoint and self.metrics and not asked):
+            asked["otlp"] = None
+        return tuple(asked)
+
     def beside_host(self) -> Settings:
         """These settings where the application has a tracer provider of its own: that one exports, and we send no OTLP ourselves."""
-        exporters = tuple(name for name in self.traces_exporter if name != "otlp")
-        beside = replace(self, otlp_endpoint=None, otlp_traces_endpoint=None, traces_exporter=exporters)
+        # The endpoints stay: metrics may go there.
+        exporters = tuple(name for name in self.traces_exporter if name not in ("otlp", "none"))
+        beside = replace(self, traces_exporter=(*exporters, "none"))
         # LangSmith without a key needs no local store to stand in: the records have somewhere to go.
         return replace(beside, langsmith_tracing=False) if beside.local_by_default else beside
 
@@ -710,7 +900,8 @@ def read(
     origins: list[Origin] = []
     for variable in VARIABLES:
         value, source, found = _resolve(variable, environment, arguments)
-        problems.extend(found)
+        # The general names of OTLP stand for traces and for metrics: what is wrong with one is said once.
+        problems += [problem for problem in found if problem.variable not in {known.variable for known in problems}]
         values[variable.field] = value
         origins.append(Origin(variable, value, source))
     return Settings(**values), problems, origins

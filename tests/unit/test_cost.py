@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,98 @@ def test_what_an_advisor_used_is_charged_at_its_own_prices() -> None:
     assert advised is not None
     assert advised.total - alone.total == pytest.approx((1000 * 5 + 100 * 25) / 1e6)
     assert Prices().cost_of(claude(input=100, output=10, others=[OtherUsage("no-such-model", Usage(input=1, output=1))])) is None
+
+
+# Service tiers, images, prices of calls; TOML.
+
+TIERED = """
+currency = "USD"
+version = "mine-7"
+[models."my-model"]
+input = 2
+output = 10
+cache_read = 0.5
+output_image = 30
+request = 0.01
+web_search = 0.02
+[models."my-model".tiers.batch]
+input = 1
+output = 5
+[models."my-model".tiers.priority]
+input = 4
+"""
+
+
+@pytest.fixture
+def tiered(tmp_path: Path) -> Prices:
+    path = tmp_path / "prices.toml"
+    path.write_text(TIERED)
+    prices = Prices(str(path))
+    if sys.version_info < (3, 11):
+        assert prices.problem == f"Price file {path} is not used: TOML needs Python 3.11; write it as JSON. Bundled prices are used."
+        pytest.skip("TOML needs Python 3.11")
+    assert prices.problem is None
+    return prices
+
+
+@pytest.mark.parametrize(
+    ("tier", "input_cost", "output_cost"),
+    [(None, 1.7, 10.0), ("default", 1.7, 10.0), ("batch", 0.9, 5.0), ("Priority", 3.3, 10.0)],
+)
+def test_tiers_of_a_price_file(tiered: Prices, tier: str | None, input_cost: float, output_cost: float) -> None:
+    asked = generation("my-model", input=1_000_000, cache_read=200_000, output=1_000_000)
+    asked.response_service_tier = tier
+    found = tiered.cost_of(asked)
+    assert found is not None
+    assert (found.input, found.output, found.total) == pytest.approx((input_cost, output_cost, input_cost + output_cost + 0.01))
+    assert found.prices == "mine-7"
+
+
+def test_images_and_searches_of_a_price_file(tiered: Prices) -> None:
+    found = tiered.cost_of(generation("my-model", input=0, output=1_000_000, output_image=500_000, web_searches=3))
+    assert found is not None
+    assert (found.output, found.total) == pytest.approx((20.0, 20.07))
+
+
+def test_a_tier_without_a_known_price_has_no_cost(tiered: Prices) -> None:
+    asked = generation("my-model", input=1, output=1)
+    asked.response_service_tier = "flex"
+    assert tiered.cost_of(asked) is None
+    asked = claude(input=1_000, output=10)
+    for tier, priced in (("standard", True), ("batch", False), ("priority", False)):
+        asked.vendor_attributes["anthropic.response.service_tier"] = tier
+        assert (Prices().cost_of(asked) is not None) is priced
+    asked = generation("llama-3.3-70b-versatile", "groq", input=1_000, output=10)
+    asked.response_service_tier = "on_demand"
+    assert Prices().cost_of(asked) is not None
+
+
+def test_flex_costs_half() -> None:
+    def total(tier: str | None) -> float:
+        asked = generation("gpt-5-mini", input=1_000_000, output=1_000_000)
+        asked.response_service_tier = tier
+        found = Prices().cost_of(asked)
+        assert found is not None
+        return found.total
+
+    assert total("flex") == pytest.approx(total(None) / 2)
+    assert total("priority") > total(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models = ", "Invalid value"),
+        ('[models.a]\ntiers = "cheap"', "the tiers of 'a' are no object"),
+        ("[models.a.tiers]\nbatch = 1", "the tier 'batch' of 'a' is no object"),
+        ("[models.a.tiers.batch]\nimput = 1", "unknown price 'imput'"),
+        ("[models.a]\ninput = inf", "is no number of 0 or more"),
+    ],
+)
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML needs Python 3.11")
+def test_a_broken_toml_file_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    problem = Prices(str(path)).problem
+    assert problem is not None
+    assert words in problem

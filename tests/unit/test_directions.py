@@ -43,6 +43,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.scope",
         "tracer.settings",
     ),
+    "tracer.metrics": (
+        "tracer.call",
+        "tracer.export",
+        "tracer.pipeline.ledger",
+        "tracer.reading",
+        "tracer.runtime",
+        "tracer.scope",
+        "tracer.settings",
+    ),
     "tracer.host": (
         "tracer.call",
         "tracer.export",
@@ -60,6 +69,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.api": (
         "tracer.capture",
         "tracer.host.hook",
+        "tracer.host.meters",
         "tracer.parsing",
         "tracer.pipeline",
         "tracer.propagation",
@@ -94,6 +104,7 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.export.console"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
+    ("tracer.pipeline.destinations", "tracer.metrics.hub"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }
@@ -104,7 +115,7 @@ SDK_EXCEPTIONS = {
     # A handler has to be a subclass; made only once langchain_core was imported by somebody else.
     ("tracer.capture.langchain_joining", "langchain_core.callbacks.base"),
 }
-TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.cli", "tracer.instrumentor", "tracer.testing")
+TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.metrics", "tracer.cli", "tracer.instrumentor", "tracer.testing")
 # Loaded by OpenTelemetry's own tools only.
 TELEMETRY_PLUGIN = "tracer.instrumentor"
 # Loaded only once the application itself has loaded OpenTelemetry.

@@ -79,6 +79,23 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "resource_attributes": ("team=a%2Cb,x=1", {"team": "a,b", "x": "1"}, "=1"),
     "sampler": ("TraceIdRatio", "traceidratio", "dice"),
     "sampler_argument": ("0.25", 0.25, "1.5"),
+    "metrics": ("V0.1", "v0.1", "v2"),
+    "metrics_exporter": ("otlp, Prometheus", ("otlp", "prometheus"), "statsd"),
+    "otlp_metrics_endpoint": ("http://h:1/x", "http://h:1/x", "ftp://h"),
+    "otlp_metrics_protocol": ("grpc", "grpc", "udp"),
+    "otlp_metrics_headers": ("Authorization=Bearer%20x,a=b", {"authorization": "Bearer x", "a": "b"}, "no-pair"),
+    "otlp_metrics_timeout": ("3", 3.0, "0"),
+    "otlp_metrics_compression": ("gzip", "gzip", "zip"),
+    "otlp_metrics_certificate": (A_FILE, A_FILE, "/no/such/ca.pem"),
+    "otlp_metrics_client_key": (A_FILE, A_FILE, "/no/such/key.pem"),
+    "otlp_metrics_client_certificate": (A_FILE, A_FILE, "/no/such/cert.pem"),
+    "metrics_temporality": ("DELTA", "delta", "both"),
+    "metrics_histogram": ("base2_exponential_bucket_histogram", "base2_exponential_bucket_histogram", "log"),
+    "metrics_exemplars": ("always_off", "always_off", "some"),
+    "metrics_interval": ("500", 500.0, "0"),
+    "metrics_timeout": ("500", 500.0, "0"),
+    "prometheus_host": ("127.0.0.1", "127.0.0.1", None),
+    "prometheus_port": ("0", 0, "65536"),
 }
 BY_FIELD = {variable.field: variable for variable in VARIABLES}
 EACH = pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.field)
@@ -97,9 +114,48 @@ def test_every_setting_has_its_row_here() -> None:
     assert set(TEXTS) == set(BY_FIELD)
 
 
-def test_no_name_stands_for_two_settings() -> None:
+def doubled_names() -> set[str]:
     names = [name for variable in VARIABLES for name in variable.names]
-    assert len(names) == len(set(names))
+    return {name for name in names if names.count(name) > 1}
+
+
+def test_no_name_stands_for_two_settings() -> None:
+    # But for the general names of OTLP, which stand for traces and for metrics unless those have their own.
+    general = [name.replace("OTLP_METRICS_", "OTLP_") for variable in VARIABLES if len(variable.names) == 2 for name in variable.names[:1]]
+    assert doubled_names() <= set(general)
+    assert all(name.startswith("OTEL_EXPORTER_OTLP_") for name in doubled_names())
+
+
+def test_a_bad_general_value_is_said_once() -> None:
+    settings, problems, _ = read({"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"})
+    assert [problem.variable for problem in problems] == ["OTEL_EXPORTER_OTLP_TIMEOUT"]
+    assert settings.otlp_timeout == settings.otlp_metrics_timeout == 10.0
+
+
+def test_what_is_set_for_traces_only_is_not_sent_with_metrics() -> None:
+    settings = settings_of(OTEL_EXPORTER_OTLP_HEADERS="a=1", OTEL_EXPORTER_OTLP_TRACES_HEADERS="key=secret")
+    assert (settings.otlp_headers, settings.otlp_metrics_headers) == ({"key": "secret"}, {"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "exporters"),
+    [
+        ({}, ()),
+        ({"TRACER_METRICS": "v1.41"}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318"}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318", "TRACER_METRICS": "v0.1"}, ("otlp",)),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318", "TRACER_METRICS": "v0.1", "OTEL_METRICS_EXPORTER": "console"}, ("console",)),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://h:4318/v1/metrics"}, ("otlp",)),
+        ({"OTEL_METRICS_EXPORTER": "prometheus,otlp"}, ("prometheus", "otlp")),
+        ({"OTEL_METRICS_EXPORTER": "otlp", "TRACER_METRICS": "off"}, ()),
+        ({"OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://h:4318/v1/metrics"}, ()),
+        ({"OTEL_METRICS_EXPORTER": "otlp", "TRACER_ENABLED": "false"}, ()),
+    ],
+)
+def test_when_metrics_are_exported(environment: dict[str, str], exporters: tuple[str, ...]) -> None:
+    settings = settings_of(**environment)
+    assert settings.own_metrics == exporters
+    assert settings.beside_host().own_metrics == exporters
 
 
 @EACH
@@ -140,7 +196,7 @@ def test_argument_wins_over_environment(variable: Variable) -> None:
     environment = dict.fromkeys(variable.names, bad or "other")
     settings, problems, origins = read(environment, {variable.field: text})
     assert getattr(settings, variable.field) == value
-    assert problems == []
+    assert [problem for problem in problems if problem.variable not in doubled_names()] == []
     assert next(origin.source for origin in origins if origin.variable is variable) == "argument"
 
 

@@ -243,11 +243,11 @@ def _outcome(record: Record) -> dict[str, object]:
         names.OUTCOME: record.outcome,
         names.RUN_ID: str(UUID(int=record.call.run_id)),
         names.ERROR_TYPE: error_type_of(record),
-        names.USAGE_SOURCE: _usage_source(record),
+        names.USAGE_SOURCE: usage_source_of(record),
     }
 
 
-def _usage_source(record: Record) -> str | None:
+def usage_source_of(record: Record) -> str | None:
     """Whether the provider reported tokens; that they are missing is said only of calls where it means something."""
     generation = record.generation
     if generation is None:

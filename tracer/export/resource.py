@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping
 from functools import cache
@@ -46,11 +47,16 @@ def resource_attributes(settings: Settings) -> dict[str, AttributeValue]:
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": SCOPE_NAME,
         "telemetry.sdk.version": version(),
-        "service.instance.id": str(uuid.uuid4()),
+        "service.instance.id": _instance_id(os.getpid()),
         "service.name": "unknown_service:python",
         **found,
         **ours,
     }
+
+
+@cache
+def _instance_id(_process: int) -> str:
+    return str(uuid.uuid4())
 
 
 def _detected() -> Mapping[str, AttributeValue]:

@@ -130,7 +130,7 @@ def _stack_trace(failure: Failure | None) -> str:
 def _attempt(call: Call, index: int) -> SpanData:
     attempt = call.attempts[index]
     previous = call.attempts[index - 1] if index else None
-    error = _attempt_error(attempt)
+    error = attempt_error_of(attempt)
     ended = max(attempt.ended or call.ended, attempt.started)
     return SpanData(
         name=ATTEMPT,
@@ -154,7 +154,7 @@ def _attempt(call: Call, index: int) -> SpanData:
     )
 
 
-def _attempt_error(attempt: Attempt) -> str | None:
+def attempt_error_of(attempt: Attempt) -> str | None:
     """`error.type` of an attempt after the HTTP conventions: the status as text, else the exception's class."""
     if attempt.status is not None and attempt.status >= 400:
         return str(attempt.status)

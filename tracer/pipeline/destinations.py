@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tracer.export.destination import Delivery, Destination
 from tracer.export.transport import Transport
+from tracer.pipeline.ledger import Books
+from tracer.pipeline.metering import Metrics
 from tracer.pipeline.sender import Gather, Sender
 from tracer.pipeline.spooled import Shelves
 from tracer.reading.record import Record
-from tracer.runtime import logger
+from tracer.runtime import Runtime, logger, runtime
 from tracer.settings import Settings
 
 LANGSMITH = "langsmith"
+
+Balance = Callable[[], tuple[int, dict[str, dict[str, Any]]]]
+"""Gives the number of calls on their way, and the account of each destination."""
 
 
 def wanted(settings: Settings) -> list[str]:
@@ -83,6 +89,32 @@ def _spool(settings: Settings) -> Shelves | None:
         logger.warning("tracer: cannot keep records in TRACER_SPOOL=%s: %s; recording goes on in memory", settings.spool, error)
         return None
     return Spool(Path(settings.spool), settings.spool_bytes, settings.spool_age)
+
+
+def make_metrics(settings: Settings, balance: Balance) -> Metrics:
+    """The metrics of a pipeline with these settings. `balance` is that of the pipeline."""
+    # A marked place of lazy imports: the metrics SDK only where there are metrics.
+    from tracer.metrics.hub import Metrics
+
+    return Metrics(settings, _host_meters, _books_of(runtime, balance), linked=bool(wanted(settings)))
+
+
+def _host_meters() -> object:
+    return runtime.meters.provider() if runtime.meters is not None else None
+
+
+def _books_of(state: Runtime, balance: Balance) -> Callable[[], Books]:
+    def read() -> Books:
+        _, accounts = balance()
+        host = state.host.balance() if state.host is not None else None
+        return Books(
+            state.started_count(),
+            len(state.open_calls),
+            accounts if host is None else {"host": host, **accounts},
+            dict(state.faults),
+        )
+
+    return read
 
 
 class _Unavailable:

@@ -19,10 +19,11 @@ from typing import Any
 from tracer.call import Call
 from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
-from tracer.pipeline.destinations import wanted
+from tracer.pipeline.destinations import make_metrics, wanted
 from tracer.pipeline.exits import hook_into_multiprocessing
 from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
+from tracer.pipeline.metering import Metering
 from tracer.pipeline.readings import CallReader
 from tracer.pipeline.sender import Sender
 from tracer.pipeline.starts import Starts
@@ -86,6 +87,7 @@ class Pipeline:
         self._pid = os.getpid()
         self._destinations: list[Destination] = []
         self._starts = Starts()
+        self._metering = Metering(self._settings, lambda: make_metrics(self._settings, self.balance))
         # The books. The worker and whoever reads them take the lock; callers and finalizers never do.
         self._books = threading.RLock()
         self._accounts = {name: Account() for name in wanted(self._settings)}
@@ -98,7 +100,8 @@ class Pipeline:
     def after_fork(self) -> None:
         """Start clean in a forked child: what was queued is the parent's to send, and its thread does not exist here."""
         # Destroying what the parent made could end connections and locks that it still uses.
-        self._of_parent = self._destinations
+        self._of_parent = (self._destinations, self._metering)
+        self._metering.leave()
         self._reset()
 
     # The caller's side.
@@ -140,7 +143,10 @@ class Pipeline:
         if self._over:
             return True
         deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
-        return self._pass_through_worker(timeout) and self._flush_senders(deadline)
+        if not self._pass_through_worker(timeout):
+            return False
+        arrived = self._flush_senders(deadline)
+        return self._metering.flush(deadline) and arrived
 
     def _pass_through_worker(self, timeout: float) -> bool:
         if self._thread is None:
@@ -172,15 +178,19 @@ class Pipeline:
         # With a spool what counts is that everything is read and written; then nothing has to be waited for.
         share = 1.0 if self._settings.spool else 0.8
         done = self._pass_through_worker(max(0.0, timeout * share)) if self._thread is not None else self._drain_here()
+        self._metering.hurry(deadline)
         for sender in self._senders():
             sender.finish(deadline)
         done = self._flush_senders(deadline - timeout * 0.2) and done
+        # The last metrics say what became of every record, so they come after all of them, and have the last tenth for themselves.
+        closed_by = deadline - timeout * 0.1 if self._metering.on else deadline
         for destination in self._destinations:
             try:
-                destination.close(max(0.0, deadline - time.monotonic()))
+                destination.close(max(0.0, closed_by - time.monotonic()))
             except Exception as fault:
                 report_fault(f"closing {destination.name}", fault)
         lost = self._close_books("shut down" if done else "exit")
+        self._metering.finish(deadline)
         self._wake.set()
         self._say_lost(0 if done else lost, count_of(self._overflow))
         self._say_spooled()
@@ -261,11 +271,13 @@ class Pipeline:
     # The worker's side.
 
     def _work(self) -> None:
+        self._metering.begin()
         quiet = 0
         while True:
             try:
                 busy = self._deliver_next_batch()
                 self._announce()
+                self._metering.look()
             except Exception as fault:
                 busy = False  # What fails again and again must not keep a processor busy.
                 report_fault("the worker", fault)
@@ -289,6 +301,8 @@ class Pipeline:
         if not self._destinations:
             self._prepare()
         records: list[Record] = []
+        measured: list[Record] = []
+        measuring = self._metering.on
         marker: _Marker | None = None
         most = self._bytes_out + BATCH_BYTES
         while self._queue and len(records) < BATCH_RECORDS and self._bytes_out < most:
@@ -297,8 +311,13 @@ class Pipeline:
                 marker = item
                 break
             if item is not None:
-                records += [self._reader.read(call) for call in self._recorded(item)]
+                read = [self._reader.read(call) for call in self._recorded(item)]
+                records += read
+                if measuring:
+                    own = next((record for record in read if record.call is item), None)
+                    measured.append(own or self._reader.read(item))
             time.sleep(0)  # Give the interpreter lock to the application after each record.
+        self._metering.record(measured)
         self._export(records)
         if marker is not None:
             marker.reached.set()
