@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import sys
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 
 from tests.fidelity.families import anthropic_family, openai_family
@@ -13,7 +15,7 @@ from tests.fidelity.programs import Family, Program, registered
 from tests.fidelity.recorded_programs import recorded_programs
 from tests.fidelity.running import cells_of, compare_all
 
-PACKAGES = ("openai", "anthropic", "httpx", "httpx2", "instructor", "litellm", "openai-agents", "pydantic-ai-slim")
+PACKAGES = ("openai", "anthropic", "httpx", "httpx2", "instructor", "litellm", "openai-agents", "pydantic-ai-slim", "langchain-openai")
 
 
 def versions() -> dict[str, str]:
@@ -29,9 +31,8 @@ def versions() -> dict[str, str]:
 
 def programs_of(family: str) -> list[Program]:
     """All programs of a family."""
-    import tests.fidelity.client_programs
-    import tests.fidelity.framework_programs  # noqa: F401
-
+    for module in ("client", "calling", "http", "trouble", "framework"):
+        importlib.import_module(f"tests.fidelity.{module}_programs")
     own = [program for program in registered if family in program.families]
     return own if family == "frameworks" else [*recorded_programs(family), *own]
 
@@ -53,7 +54,9 @@ def main() -> int:
         if family is None or (name == "frameworks" and importlib.util.find_spec("agents") is None):
             continue
         programs = [item for item in programs_of(name) if options.only in item.name or any(options.only in row for _, row in item.rows)]
-        cells[name] = cells_of(programs, compare_all(programs, family))
+        with redirect_stdout(sys.stderr):
+            results = compare_all(programs, family)
+        cells[name] = cells_of(programs, results)
     json.dump({"versions": versions(), "cells": cells}, sys.stdout, indent=1, ensure_ascii=False)
     return 0
 

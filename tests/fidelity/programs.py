@@ -52,9 +52,7 @@ class World:
         """Something that the program saw."""
         self.seen.note(*values)
 
-    def client(
-        self, record_id: str | None = None, behaviour: Behaviour | None = None, *, asynchronous: bool = False, **more: Any
-    ) -> Any:
+    def client(self, record_id: str | None = None, behaviour: Behaviour | None = None, *, asynchronous: bool = False, **more: Any) -> Any:
         """A client that is answered with the recording (a plain answer if none is named)."""
         made = self.family.make(self.wire.replay, record_id or self.family.plain, behaviour, asynchronous=asynchronous, **more)
         return self.wrap(made)
@@ -75,6 +73,10 @@ class World:
         """The recorded request through `create` (a coroutine of async clients)."""
         recording = by_id(record_id or self.family.plain)
         return self.family.resource(client, recording).create(**self.arguments(client, record_id, **more))
+
+    def resource(self, client: Any) -> Any:
+        """What has `create` for chats."""
+        return self.family.resource(client, by_id(self.family.plain))
 
     def attempt(self, function: Callable[..., Any], *arguments: Any, **more: Any) -> None:
         """Note what comes of it: the value, or the exception with all that hangs on it."""
@@ -108,8 +110,10 @@ class Program:
     rows: tuple[Row, ...]
     families: tuple[str, ...]
     modes: tuple[str, ...] = (WRAPPED, INSTRUMENTED)
-    recorded: bool = True
-    """Each request of it belongs to a record."""
+    may_fail: bool = False
+    """An exception is a result as good as any other; otherwise it means that the program is broken."""
+    concurrent: bool = False
+    """Its requests come in any order."""
 
     def start(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
         """Run it to its end."""
@@ -127,13 +131,17 @@ registered: list[Program] = []
 
 
 def program(
-    section: str, row: str, families: tuple[str, ...] = BOTH, modes: tuple[str, ...] = (WRAPPED, INSTRUMENTED), recorded: bool = True
+    section: str,
+    row: str,
+    families: tuple[str, ...] = BOTH,
+    modes: tuple[str, ...] = (WRAPPED, INSTRUMENTED),
+    concurrent: bool = False,
 ) -> Callable[[Callable[[World], Any]], Callable[[World], Any]]:
     """Register a function as a program of that row; several of one row share its cell."""
 
     def register(function: Callable[[World], Any]) -> Callable[[World], Any]:
         name = function.__name__.replace("_", " ").strip()
-        registered.append(Program(name, function, ((section, row),), families, modes, recorded))
+        registered.append(Program(name, function, ((section, row),), families, modes, concurrent=concurrent))
         return function
 
     return register

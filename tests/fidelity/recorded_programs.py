@@ -48,6 +48,7 @@ def _pair(family: str, recording: Recording, way: Any) -> Program:
         ((RECORDINGS, f"`{recording.id}`"), (WAYS, title)),
         (family,),
         (WRAPPED, INSTRUMENTED, ASKING) if chat_stream else (WRAPPED, INSTRUMENTED),
+        may_fail=True,
     )
 
 

@@ -26,7 +26,8 @@ from tests.support import OUR_PREFIXES
 from tracer.runtime import runtime
 
 SAME = "no difference"
-BARE = "bare"
+MISSING = "– "  # noqa: RUF001
+"""How a cell begins whose program cannot be run here."""
 
 _CHANGING = re.compile(r";run=\d+|scope [0-9a-f]+|0x[0-9a-f]{6,}|(?<=boundary=)[0-9a-f]{32}|(?<=--)[0-9a-f]{32}")
 """What differs from one bare run to the next: the server's counters, addresses in memory, boundaries of multipart bodies."""
@@ -40,7 +41,7 @@ class Observation:
     values: Any = None
     error: Any = None
     warned: Any = None
-    sent: bytes = b""
+    sent: Any = None
     requests: int = 0
     started: int = 0
     missing: str | None = None
@@ -67,7 +68,7 @@ def observe(program: Program, family: Family, wire: Wire, wrap: Callable[[Any], 
         normal(described(world.seen.values)),
         normal(error),
         sorted((item.category.__name__, cast("str", normal(str(item.message)))) for item in caught),
-        normal(wire.take()),
+        normal(sorted(wire.take()) if program.concurrent else wire.take()),
         len(wire.replay.requests()) - earlier,
         runtime.started_count() - began,
     )
@@ -104,7 +105,7 @@ def normal(value: Any) -> Any:
     return value
 
 
-def differences(bare: Observation, traced: Observation, mode: str, recorded: bool) -> list[str]:
+def differences(bare: Observation, traced: Observation, mode: str) -> list[str]:
     """What differs, in words."""
     found = [difference("values", bare.values, traced.values), difference("error", bare.error, traced.error)]
     found.append(difference("warnings", bare.warned, traced.warned))
@@ -112,7 +113,7 @@ def differences(bare: Observation, traced: Observation, mode: str, recorded: boo
         found.append(difference("requests", bare.sent, traced.sent))
     elif bare.requests != traced.requests:
         found.append(f"{traced.requests} requests, not {bare.requests}")
-    if recorded and traced.requests and not traced.started:
+    if traced.requests and not traced.started:
         found.append("no record")
     return [item for item in found if item]
 
@@ -122,7 +123,11 @@ def difference(where: str, theirs: Any, ours: Any) -> str:
     if type(theirs) is type(ours):
         if isinstance(theirs, dict):
             names = list(cast("dict[Any, Any]", theirs)) + [name for name in cast("dict[Any, Any]", ours) if name not in theirs]
-            pairs: Iterable[Any] = ((f"{where}.{name}", theirs.get(name, "(missing)"), ours.get(name, "(missing)")) for name in names)
+            more = [name for name in names if name not in theirs]
+            fewer = [name for name in names if name not in ours]
+            if more or fewer:
+                return f"{where}:{' also ' + _listed(more) if more else ''}{' without ' + _listed(fewer) if fewer else ''}"
+            pairs: Iterable[Any] = ((f"{where}[{name!r}]", theirs[name], ours[name]) for name in names)
             found = next((text for pair in pairs if (text := difference(*pair))), "")
             return found or ("" if list(cast("dict[Any, Any]", theirs)) == list(cast("dict[Any, Any]", ours)) else f"{where}: other order")
         if isinstance(theirs, list | tuple):
@@ -130,12 +135,16 @@ def difference(where: str, theirs: Any, ours: Any) -> str:
                 return f"{where}: {len(ours)} instead of {len(cast('list[Any]', theirs))}: {_short(ours)} instead of {_short(theirs)}"
             pairs = ((f"{where}[{index}]", *pair) for index, pair in enumerate(zip(cast("list[Any]", theirs), ours, strict=True)))
             return next((text for pair in pairs if (text := difference(*pair))), "")
-    if theirs is ours or theirs == ours or repr(theirs) == repr(ours):
+    if type(theirs) is type(ours) and (theirs == ours or repr(theirs) == repr(ours)):
         return ""
     start = 0
     if isinstance(theirs, str | bytes) and type(theirs) is type(ours) and len(theirs) > 100:
         start = max(next((index for index, pair in enumerate(zip(theirs, ours, strict=False)) if pair[0] != pair[1]), 0) - 20, 0)
     return f"{where}: {_short(ours[start:] if start else ours)} instead of {_short(theirs[start:] if start else theirs)}"
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _short(value: Any) -> str:
@@ -182,6 +191,10 @@ def compare_all(programs: Sequence[Program], family: Family) -> dict[str, Result
     gc.disable()
     results: dict[str, Result] = {}
     with Wire() as wire, tempfile.TemporaryDirectory() as folder:
+        for program in programs:
+            if not program.may_fail:
+                # A rehearsal: some warnings come from the second run on, some only in the first.
+                observe(program, family, wire, as_it_is)
         bare = {program.name: observe(program, family, wire, as_it_is) for program in programs}
         for mode in (WRAPPED, INSTRUMENTED, ASKING):
             chosen = [program for program in programs if mode in program.modes]
@@ -196,7 +209,10 @@ def _add(results: dict[str, Result], program: Program, mode: str, bare: Observat
     if bare.missing is not None:
         results[program.name] = bare.missing
         return
-    found = [f"{mode}: {text}" for text in differences(bare, traced, mode, program.recorded)]
+    if bare.error is not None and not program.may_fail:
+        results[program.name] = [f"the program is broken: {_short(bare.error)}"]
+        return
+    found = [f"{mode}: {text}" for text in differences(bare, traced, mode)]
     earlier = results.setdefault(program.name, [])
     if traced.missing is not None:
         found = [f"{mode}: {traced.missing}"]
@@ -221,6 +237,6 @@ def cells_of(programs: Sequence[Program], results: dict[str, Result]) -> dict[st
 def _cell(found: list[tuple[Program, Result]]) -> str:
     run = [(program, result) for program, result in found if not isinstance(result, str)]
     if not run:
-        return f"– {found[0][1]}"
+        return f"{MISSING}{found[0][1]}"
     differing = [f"{program.name}: {text}" for program, result in run for text in result]
     return "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "") if differing else SAME

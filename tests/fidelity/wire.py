@@ -15,26 +15,27 @@ class Wire:
 
     def __init__(self) -> None:
         self.replay = ReplayServer()
-        self._read: list[bytes] = []
+        self._read: list[bytearray] = []
         self._lock = threading.Lock()
         cast("Any", self.replay)._server.RequestHandlerClass = self._handler()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Wire:  # noqa: PYI034  # typing has no Self before 3.11
         self.replay.__enter__()
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         self.replay.close()
 
-    def keep(self, piece: bytes) -> None:
-        """Remember what was read."""
+    def begin(self) -> bytearray:
+        """The place for the bytes of another request."""
         with self._lock:
-            self._read.append(piece)
+            self._read.append(bytearray())
+            return self._read[-1]
 
-    def take(self) -> bytes:
-        """Everything that was read since the last time."""
+    def take(self) -> list[bytes]:
+        """Every request that was read since the last time, in the order in which they began to come."""
         with self._lock:
-            taken = b"".join(self._read)
+            taken = [bytes(request) for request in self._read]
             self._read.clear()
         return taken
 
@@ -49,6 +50,10 @@ class Wire:
             def setup(self) -> None:
                 super().setup()
                 self.rfile = cast("Any", _Kept(self.rfile, wire))
+
+            def handle_one_request(self) -> None:
+                cast("_Kept", self.rfile).request = None
+                super().handle_one_request()
 
             def parse_request(self) -> bool:
                 parsed = super().parse_request()
@@ -66,15 +71,19 @@ class _Kept:
     def __init__(self, file: Any, wire: Wire) -> None:
         self._file = file
         self._wire = wire
+        self.request: bytearray | None = None
 
     def readline(self, *size: int) -> bytes:
-        line = self._file.readline(*size)
-        self._wire.keep(line)
-        return line
+        return self._keep(self._file.readline(*size))
 
     def read(self, *size: int) -> bytes:
-        piece = self._file.read(*size)
-        self._wire.keep(piece)
+        return self._keep(self._file.read(*size))
+
+    def _keep(self, piece: bytes) -> bytes:
+        if piece:
+            if self.request is None:
+                self.request = self._wire.begin()
+            self.request += piece
         return piece
 
     def __getattr__(self, name: str) -> Any:

@@ -27,7 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.propagation": ("tracer.runtime", "tracer.scope"),
     "tracer.capture": ("tracer.call", "tracer.runtime", "tracer.scope"),
     "tracer.reading": ("tracer.call",),
-    "tracer.cost": ("tracer.reading",),
+    "tracer.bundled_prices": (),
+    "tracer.cost": ("tracer.bundled_prices", "tracer.reading"),
     "tracer.export": ("tracer.call", "tracer.cost", "tracer.reading", "tracer.settings"),
     "tracer.pipeline": (
         "tracer.call",

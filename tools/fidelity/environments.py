@@ -1,12 +1,14 @@
 """The environments of the difference table: one for each column, made by uv into a cache folder outside of the checkout.
 
-    python -m tools.fidelity.environments
+    python -m tools.fidelity.environments [--run NAME ARGUMENT ...]
 
-Makes what is missing and prints where each one is. `TRACER_FIDELITY` names another cache folder.
+Makes what is missing and prints where each one is, or runs the Python of one with these arguments. `TRACER_FIDELITY` names another cache
+folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -89,17 +91,28 @@ ENVIRONMENTS = (
 )
 
 
+def by_name(name: str) -> Environment:
+    """The environment of that name; `KeyError` when there is none."""
+    return {environment.name: environment for environment in ENVIRONMENTS}[name]
+
+
 def main() -> int:
-    """Make what is missing; the exit status is 1 if something could not be made."""
+    """Carry out the command; the exit status is 1 if something could not be made, else that of the program."""
+    parser = argparse.ArgumentParser(description="Make the environments of the difference table.")
+    parser.add_argument("--run", nargs=argparse.REMAINDER, metavar="NAME ARGUMENT", help="run the Python of one with these arguments")
+    asked = parser.parse_args().run
     status = 0
-    for environment in ENVIRONMENTS:
+    for environment in [by_name(asked[0])] if asked else ENVIRONMENTS:
         try:
             environment.make()
             print(f"{environment.name}: {environment.folder}", flush=True)
         except CannotMakeError as error:
             print(f"{environment.name}: not made: {error}", flush=True)
             status = 1
-    return status
+    if status or not asked:
+        return status
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([str(by_name(asked[0]).python), *asked[1:]], cwd=ROOT, env=variables, check=False).returncode
 
 
 if __name__ == "__main__":
