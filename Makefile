@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends faults bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends test-frameworks faults fidelity bench format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -46,6 +46,14 @@ test-backends: backends
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.processes.fault_matrix docs/reliability.md
 
+# The tests that need logfire or openai as the frameworks pin it, in the environment of the difference table's last column. Needs uv.
+test-frameworks: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.fidelity.environments --run frameworks -m pytest tests/integration/test_host_logfire.py tests/integration/test_clone.py
+
+# docs/fidelity.md. Needs uv; the environments are made once, in a cache folder outside of the checkout.
+fidelity: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.fidelity.make_page
+
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
@@ -62,6 +70,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group dev --output-file requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group frameworks --output-file requirements/frameworks.txt
+	for name in fidelity-openai-1 fidelity-openai-2; do \
+		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .demo .bench dist build

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+from tracer.bundled_prices import genai_prices
 from tracer.reading.generation import Cost, Generation, Usage
 
 PROVIDER = "provider"
@@ -328,11 +329,9 @@ def _file_rates(name: str, entry: Mapping[str, object], currency: str, version: 
 
 def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple[Rates | None, float]:
     """Rates of the bundled table, and for how many seconds they hold."""
-    # The one place where genai-prices is imported: 0.3 s, so only when a cost is first asked for, in the worker's thread.
-    import genai_prices
-
+    package = genai_prices()
     context: dict[str, Any] = {"price_context": {"service_tier": service_tier}} if service_tier else {}
-    found: Any = genai_prices.calc_price(genai_prices.Usage(), model, provider_id=provider, **context)
+    found: Any = package.calc_price(package.Usage(), model, provider_id=provider, **context)
     prices = found.model_price
     rates = Rates(
         input=_rate(prices, "input_mtok"),
@@ -348,7 +347,7 @@ def _bundled_rates(provider: str, model: str, service_tier: str | None) -> tuple
         request=_per_request(getattr(prices, "requests_kcount", None)),
         web_search=_per_request(getattr(prices, "web_searches_kcount", None)),
         cached_by_modality=bool(getattr(prices, "cache_audio_read_mtok", None) or getattr(prices, "cache_image_read_mtok", None)),
-        version=f"genai-prices {genai_prices.__version__}",
+        version=f"genai-prices {package.__version__}",
     )
     return rates, _CONDITIONAL_LIFE if isinstance(found.model.prices, list) else float("inf")
 

@@ -80,8 +80,13 @@ _http_clients: list[Any] = []
 
 def without_tls_context(kind: Any, **arguments: Any) -> Any:
     """An HTTP client of this kind with the shared TLS context; closed at the end of the test."""
-    _http_clients.append(kind(**{"verify": _TLS, **arguments}))
-    return _http_clients[-1]
+    return close_later(kind(**{"verify": _TLS, **arguments}))
+
+
+def close_later(made: Any) -> Any:
+    """Have an HTTP client closed by `close_http_clients`; gives it back."""
+    _http_clients.append(made)
+    return made
 
 
 def http_client(**arguments: Any) -> Any:

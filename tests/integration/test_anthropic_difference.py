@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import pickle
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import anthropic
 import pytest
 from pydantic import BaseModel
 
+from tests.fidelity.anthropic_ways import ASYNC_WAYS, SYNC_WAYS, a_helper_events, helper_events, helper_texts
+from tests.fidelity.seen import Seen, described
+from tests.fidelity.ways import (
+    a_as_created,
+    a_through_streaming_raw,
+    as_created,
+    async_observed,
+    by_lines,
+    in_with,
+    observed,
+    through_raw,
+    through_streaming_raw,
+)
 from tests.integration.anthropic_support import (
     HTTP,
     OUTDATED,
@@ -26,33 +38,16 @@ from tests.integration.anthropic_support import (
     http_client,
     make_client,
 )
-from tests.integration.capture_support import Calls, need, resource_of
+from tests.integration.capture_support import Calls, need
 from tests.integration.test_difference import (
-    ASYNC_PROGRAMS,
-    PROGRAMS,
-    Seen,
-    a_as_created,
-    a_through_helper,
-    a_through_raw,
-    a_through_streaming_raw,
     a_within_an_error,
-    as_created,
     assert_recorded,
-    async_observed,
-    by_lines,
     check_wire,
     compare,
     compare_without_run,
     counts_left_out,
-    described,
-    in_with,
     no_collection_by_server_threads,
-    observed,
-    response_facts,
     server,
-    through_helper,
-    through_raw,
-    through_streaming_raw,
     within_an_error,
 )
 from tests.support import wait_until
@@ -70,110 +65,7 @@ pytestmark = pytest.mark.filterwarnings(OUTDATED)
 RECORDINGS = pytest.mark.parametrize("recording", load("anthropic"), ids=lambda recording: recording.id)
 
 
-# Programs with the helpers of this SDK; all others are those of the proof with OpenAI's.
-
-
-def helper_events(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    manager = resource_of(client, recording).stream(**arguments_of(client, recording, stream=False))
-    seen.note(type(manager))
-    with manager as stream:
-        seen.note(type(stream), type(stream.response), stream.request_id)
-        for event in stream:
-            seen.note(event)
-        seen.note(stream.get_final_message(), stream.response.is_closed)
-
-
-def helper_texts(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    with resource_of(client, recording).stream(**arguments_of(client, recording, stream=False)) as stream:
-        seen.note(*stream.text_stream)
-        seen.note(stream.current_message_snapshot)
-
-
-def helper_until_done(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    with resource_of(client, recording).stream(**arguments_of(client, recording, stream=False)) as stream:
-        stream.until_done()
-        seen.note(stream.get_final_message(), stream.response.is_closed)
-
-
-def helper_left(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    with resource_of(client, recording).stream(**arguments_of(client, recording, stream=False)) as stream:
-        for event in stream:
-            seen.note(event)
-            break
-    seen.note(stream.response.is_closed, stream.response.is_stream_consumed)
-
-
-def all_that_a_stream_has(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    stream = resource_of(client, recording).create(**arguments_of(client, recording))
-    seen.note(next(stream))
-    fields = cast("dict[str, Any]", vars(stream))
-    seen.note(*sorted(fields), repr(stream).partition(" at ")[0])
-    seen.note(*stream, stream.response.is_closed)
-
-
-HELPERS = [helper_events, helper_texts, helper_until_done, helper_left, all_that_a_stream_has]
-
-
-async def a_helper_events(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    manager = resource_of(client, recording).stream(**arguments_of(client, recording, stream=False))
-    seen.note(type(manager))
-    async with manager as stream:
-        seen.note(type(stream))
-        async for event in stream:
-            seen.note(event)
-        seen.note(await stream.get_final_message(), stream.response.is_closed)
-
-
-async def a_helper_texts(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    async with resource_of(client, recording).stream(**arguments_of(client, recording, stream=False)) as stream:
-        seen.note([text async for text in stream.text_stream])
-        seen.note(stream.current_message_snapshot)
-
-
-async def a_helper_until_done(client: Any, recording: Recording, seen: Seen) -> None:
-    if not recording.streamed:
-        return
-    async with resource_of(client, recording).stream(**arguments_of(client, recording, stream=False)) as stream:
-        await stream.until_done()
-        seen.note(await stream.get_final_message())
-
-
-async def a_raw(client: Any, recording: Recording, seen: Seen) -> None:
-    """`parse` of a raw response is awaited in newer versions of the SDK."""
-    raw = await resource_of(client, recording).with_raw_response.create(**arguments_of(client, recording))
-    seen.note(*response_facts(raw))
-    parsed: Any = raw.parse()
-    parsed = await parsed if inspect.isawaitable(parsed) else parsed
-    seen.note(type(parsed))
-    if recording.streamed:
-        seen.note([piece async for piece in parsed])
-    else:
-        seen.note(parsed)
-    seen.note(*response_facts(raw))
-
-
-SYNC = [program for program in PROGRAMS if program is not through_helper] + HELPERS
-ASYNC = [
-    *(program for program in ASYNC_PROGRAMS if program not in (a_through_helper, a_through_raw)),
-    *(a_raw, a_helper_events, a_helper_texts, a_helper_until_done),
-]
-
-
-@pytest.mark.parametrize("program", SYNC)
+@pytest.mark.parametrize("program", SYNC_WAYS)
 @RECORDINGS
 def test_sync(server: ReplayServer, captured: Calls, recording: Recording, program: Any) -> None:
     shared = http_client()
@@ -187,7 +79,7 @@ def test_sync(server: ReplayServer, captured: Calls, recording: Recording, progr
     assert_recorded(captured, server, second, "off")
 
 
-@pytest.mark.parametrize("program", ASYNC)
+@pytest.mark.parametrize("program", ASYNC_WAYS)
 @RECORDINGS
 async def test_async(server: ReplayServer, captured: Calls, recording: Recording, program: Any) -> None:
     shared = http_client(asynchronous=True)
@@ -275,7 +167,7 @@ def test_broken_in_the_middle(captured: Calls, program: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "memory_stream"])
-@pytest.mark.parametrize("program", SYNC)
+@pytest.mark.parametrize("program", SYNC_WAYS)
 @pytest.mark.parametrize("record_id", [PLAIN, THINKING_STREAM])
 def test_clients_over_memory(server: ReplayServer, captured: Calls, record_id: str, program: Any, kind: str) -> None:
     recording = by_id(record_id)
@@ -285,7 +177,7 @@ def test_clients_over_memory(server: ReplayServer, captured: Calls, record_id: s
 
 
 @pytest.mark.parametrize("kind", ["memory", "memory_stream"])
-@pytest.mark.parametrize("program", ASYNC)
+@pytest.mark.parametrize("program", ASYNC_WAYS)
 @pytest.mark.parametrize("record_id", [PLAIN, THINKING_STREAM])
 async def test_async_clients_over_memory(server: ReplayServer, captured: Calls, record_id: str, program: Any, kind: str) -> None:
     recording = by_id(record_id)

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any, cast
 
 import openai
 import pytest
 from pydantic import BaseModel
 
+from tests.fidelity.seen import Seen, described
+from tests.fidelity.ways import (
+    ASYNC_PROGRAMS,
+    PROGRAMS,
+    AsyncWay,
+    Way,
+    a_as_created,
+    a_through_streaming_raw,
+    as_created,
+    async_observed,
+    by_lines,
+    in_with,
+    observed,
+    through_helper,
+    through_raw,
+    through_streaming_raw,
+)
 from tests.integration.capture_support import (
     HTTP,
     PLAIN,
@@ -21,17 +37,14 @@ from tests.integration.capture_support import (
     async_http_client,
     broken_client,
     client_of_kind,
-    helpers_of,
     http_client,
     make_client,
-    resource_of,
 )
 from tests.support import wait_until
 from tracer.call import FAILED
 from tracer.capture.wrapping import traced
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import Recording, by_id, load
-from tracer.replay.sdk import call_arguments
 from tracer.replay.server import Received, ReplayServer
 from tracer.runtime import runtime
 from tracer.settings import Settings
@@ -52,355 +65,9 @@ def server() -> Iterator[ReplayServer]:
         yield running
 
 
-# What is compared.
-
-
-def described(value: Any, seen: tuple[int, ...] = ()) -> Any:
-    """Everything that can be seen of a value: types, fields, which of them were set, and private ones of models."""
-    if id(value) in seen:
-        return "…"
-    seen = (*seen, id(value))
-    if isinstance(value, BaseModel):
-        shown: dict[str, Any] = {name: described(item, seen) for name, item in value.__dict__.items()}
-        extra: dict[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
-        private: dict[str, Any] = getattr(value, "__pydantic_private__", None) or {}
-        return (
-            type(value),
-            sorted(value.model_fields_set),
-            shown,
-            {name: described(item, seen) for name, item in extra.items()},
-            {name: described(item, seen) for name, item in private.items()},
-        )
-    if isinstance(value, dict):
-        return {key: described(item, seen) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list | tuple):
-        return (type(value), [described(item, seen) for item in value])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return (
-        value if isinstance(value, str | int | float | bool | bytes | type(None)) else (type(value), re.sub("0x[0-9a-f]+", "", repr(value)))
-    )
-
-
-def chain_of(error: BaseException) -> list[Any]:
-    """The exception and all that hangs on it."""
-    links: list[Any] = []
-    seen: set[int] = set()
-    todo: list[tuple[str, BaseException | None]] = [("", error)]
-    while todo:
-        how, link = todo.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        values: Any = link
-        links.append(
-            (
-                how,
-                type(link),
-                str(link),
-                repr(link),
-                link.__suppress_context__,
-                getattr(link, "__notes__", None),
-                {
-                    name: described(getattr(values, name, None))
-                    for name in ("status_code", "body", "message", "code", "param", "request_id")
-                },
-                sorted(vars(link)),
-            )
-        )
-        todo += [(how + "c", link.__context__), (how + "C", link.__cause__)]
-    return links
-
-
-@dataclass
-class Seen:
-    """What a program saw."""
-
-    values: list[Any] = field(default_factory=list[Any])
-    error: list[Any] | None = None
-
-    def note(self, *values: Any) -> None:
-        self.values += values
-
-    def shown(self) -> Any:
-        return described(self.values), self.error
-
-
 def on_the_wire(received: Received) -> Any:
     """Everything of a request."""
     return received.method, received.path, received.headers, received.body, received.status
-
-
-# Programs: one for each way to ask for the recording.
-
-
-def arguments_of(client: Any, recording: Recording, *, stream: bool = True) -> dict[str, Any]:
-    return call_arguments(recording, resource_of(client, recording).create, stream=stream)
-
-
-def is_stream(recording: Recording) -> bool:
-    return recording.streamed
-
-
-def response_facts(raw: Any) -> list[Any]:
-    """What of a raw response does not differ from one request to the next."""
-    http = raw.http_response
-    return [
-        type(raw),
-        type(http),
-        raw.status_code,
-        dict(raw.headers),
-        raw.method,
-        str(raw.url),
-        getattr(raw, "retries_taken", None),
-        raw.request_id if hasattr(raw, "request_id") else None,
-        raw.is_closed if hasattr(raw, "is_closed") else None,
-        raw.http_request.content,
-        dict(raw.http_request.headers),
-        http.is_stream_consumed,
-        http.num_bytes_downloaded,
-        isinstance(http.stream, HTTP.SyncByteStream),
-        isinstance(http.stream, HTTP.AsyncByteStream),
-    ]
-
-
-def as_created(client: Any, recording: Recording, seen: Seen) -> None:
-    answer = resource_of(client, recording).create(**arguments_of(client, recording))
-    seen.note(type(answer))
-    if is_stream(recording):
-        seen.note(type(answer.response), answer.response.status_code, dict(answer.response.headers), answer.response.is_closed)
-        for piece in answer:
-            seen.note(piece)
-        seen.note(answer.response.is_closed, answer.response.is_stream_consumed, next(answer, "over"))
-    else:
-        seen.note(answer, getattr(answer, "_request_id", None))
-
-
-def in_with(client: Any, recording: Recording, seen: Seen) -> None:
-    answer = resource_of(client, recording).create(**arguments_of(client, recording))
-    if not is_stream(recording):
-        return
-    with answer as stream:
-        seen.note(stream is answer)
-        for piece in stream:
-            seen.note(piece)
-    seen.note(stream.response.is_closed)
-
-
-def through_raw(client: Any, recording: Recording, seen: Seen) -> None:
-    raw = resource_of(client, recording).with_raw_response.create(**arguments_of(client, recording))
-    seen.note(*response_facts(raw))
-    parsed = raw.parse()
-    seen.note(type(parsed), raw.parse() is parsed)
-    if is_stream(recording):
-        seen.note(*parsed)
-    else:
-        seen.note(parsed, raw.text, raw.content)
-    seen.note(*response_facts(raw))
-
-
-def through_streaming_raw(client: Any, recording: Recording, seen: Seen) -> None:
-    with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
-        seen.note(*response_facts(raw))
-        parsed = raw.parse()
-        seen.note(type(parsed))
-        if is_stream(recording):
-            seen.note(*parsed)
-        else:
-            seen.note(parsed, raw.text())
-        seen.note(*response_facts(raw))
-    seen.note(raw.is_closed)
-
-
-def by_lines(client: Any, recording: Recording, seen: Seen) -> None:
-    with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
-        seen.note(list(raw.iter_lines()))
-        seen.note(*response_facts(raw))
-
-
-def through_helper(client: Any, recording: Recording, seen: Seen) -> None:
-    if recording.api not in ("chat", "responses"):
-        return
-    helpers = helpers_of(client, recording.api)
-    if is_stream(recording):
-        manager = helpers.stream(**arguments_of(client, recording, stream=False))
-        seen.note(type(manager))
-        with manager as stream:
-            seen.note(type(stream))
-            for event in stream:
-                seen.note(event)
-            final = stream.get_final_completion() if recording.api == "chat" else stream.get_final_response()
-            seen.note(final)
-        seen.note(stream._response.is_closed if hasattr(stream, "_response") else None)
-    else:
-        seen.note(helpers.parse(**arguments_of(client, recording, stream=False)))
-
-
-def stopped_early(client: Any, recording: Recording, seen: Seen) -> None:
-    if not is_stream(recording):
-        return
-    stream = resource_of(client, recording).create(**arguments_of(client, recording))
-    for piece in stream:
-        seen.note(piece)
-        break
-    seen.note(stream.response.is_closed)
-    stream.close()
-    seen.note(stream.response.is_closed, stream.response.is_stream_consumed)
-    stream.close()
-
-
-def error_of_the_caller(client: Any, recording: Recording, seen: Seen) -> None:
-    """The caller fails in the middle, while it handles an error of its own."""
-    if not is_stream(recording):
-        return
-    try:
-        raise LookupError("earlier")
-    except LookupError:
-        with resource_of(client, recording).create(**arguments_of(client, recording)) as stream:
-            for piece in stream:
-                seen.note(piece)
-                raise ValueError("of the caller")  # noqa: B904  # its context is what this is about
-
-
-PROGRAMS = [
-    as_created,
-    in_with,
-    through_raw,
-    through_streaming_raw,
-    by_lines,
-    through_helper,
-    stopped_early,
-    error_of_the_caller,
-]
-
-
-# The same, async.
-
-
-async def a_as_created(client: Any, recording: Recording, seen: Seen) -> None:
-    answer = await resource_of(client, recording).create(**arguments_of(client, recording))
-    seen.note(type(answer))
-    if is_stream(recording):
-        seen.note(type(answer.response), answer.response.status_code, dict(answer.response.headers), answer.response.is_closed)
-        async for piece in answer:
-            seen.note(piece)
-        seen.note(answer.response.is_closed, answer.response.is_stream_consumed)
-    else:
-        seen.note(answer, getattr(answer, "_request_id", None))
-
-
-async def a_in_with(client: Any, recording: Recording, seen: Seen) -> None:
-    answer = await resource_of(client, recording).create(**arguments_of(client, recording))
-    if not is_stream(recording):
-        return
-    async with answer as stream:
-        seen.note(stream is answer)
-        async for piece in stream:
-            seen.note(piece)
-    seen.note(stream.response.is_closed)
-
-
-async def a_through_raw(client: Any, recording: Recording, seen: Seen) -> None:
-    raw = await resource_of(client, recording).with_raw_response.create(**arguments_of(client, recording))
-    seen.note(*response_facts(raw))
-    parsed = raw.parse()
-    seen.note(type(parsed), raw.parse() is parsed)
-    if is_stream(recording):
-        seen.note([piece async for piece in parsed])
-    else:
-        seen.note(parsed, raw.text, raw.content)
-    seen.note(*response_facts(raw))
-
-
-async def a_through_streaming_raw(client: Any, recording: Recording, seen: Seen) -> None:
-    async with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
-        seen.note(*response_facts(raw))
-        parsed = await raw.parse()
-        seen.note(type(parsed))
-        if is_stream(recording):
-            seen.note([piece async for piece in parsed])
-        else:
-            seen.note(parsed, await raw.text())
-        seen.note(*response_facts(raw))
-    seen.note(raw.is_closed)
-
-
-async def a_by_lines(client: Any, recording: Recording, seen: Seen) -> None:
-    async with resource_of(client, recording).with_streaming_response.create(**arguments_of(client, recording)) as raw:
-        seen.note([line async for line in raw.iter_lines()])
-        seen.note(*response_facts(raw))
-
-
-async def a_through_helper(client: Any, recording: Recording, seen: Seen) -> None:
-    if recording.api not in ("chat", "responses"):
-        return
-    helpers = helpers_of(client, recording.api)
-    if is_stream(recording):
-        manager = helpers.stream(**arguments_of(client, recording, stream=False))
-        seen.note(type(manager))
-        async with manager as stream:
-            seen.note(type(stream))
-            async for event in stream:
-                seen.note(event)
-            seen.note(await (stream.get_final_completion() if recording.api == "chat" else stream.get_final_response()))
-    else:
-        seen.note(await helpers.parse(**arguments_of(client, recording, stream=False)))
-
-
-async def a_stopped_early(client: Any, recording: Recording, seen: Seen) -> None:
-    if not is_stream(recording):
-        return
-    stream = await resource_of(client, recording).create(**arguments_of(client, recording))
-    async for piece in stream:
-        seen.note(piece)
-        break
-    seen.note(stream.response.is_closed)
-    await stream.close()
-    seen.note(stream.response.is_closed, stream.response.is_stream_consumed)
-    await stream.close()
-
-
-async def a_error_of_the_caller(client: Any, recording: Recording, seen: Seen) -> None:
-    if not is_stream(recording):
-        return
-    try:
-        raise LookupError("earlier")
-    except LookupError:
-        async with await resource_of(client, recording).create(**arguments_of(client, recording)) as stream:
-            async for piece in stream:
-                seen.note(piece)
-                raise ValueError("of the caller")  # noqa: B904  # its context is what this is about
-
-
-ASYNC_PROGRAMS = [
-    a_as_created,
-    a_in_with,
-    a_through_raw,
-    a_through_streaming_raw,
-    a_by_lines,
-    a_through_helper,
-    a_stopped_early,
-    a_error_of_the_caller,
-]
-
-_Program = Callable[[Any, Recording, Seen], None]
-_AsyncProgram = Callable[[Any, Recording, Seen], Awaitable[None]]
-
-
-def observed(program: _Program, client: Any, recording: Recording) -> Seen:
-    seen = Seen()
-    try:
-        program(client, recording, seen)
-    except Exception as error:
-        seen.error = chain_of(error)
-    return seen
-
-
-async def async_observed(program: _AsyncProgram, client: Any, recording: Recording) -> Seen:
-    seen = Seen()
-    try:
-        await program(client, recording, seen)
-    except Exception as error:
-        seen.error = chain_of(error)
-    return seen
 
 
 def compare(bare: Seen, wrapped: Seen) -> None:
@@ -436,7 +103,7 @@ def usages(recording: Recording) -> list[str]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @RECORDINGS
-def test_sync(server: ReplayServer, captured: Calls, recording: Recording, program: _Program) -> None:
+def test_sync(server: ReplayServer, captured: Calls, recording: Recording, program: Way) -> None:
     shared = http_client()
     for usage in usages(recording):
         runtime.settings = settings_with(USAGE[usage][0])
@@ -454,7 +121,7 @@ def test_sync(server: ReplayServer, captured: Calls, recording: Recording, progr
 
 @pytest.mark.parametrize("program", ASYNC_PROGRAMS)
 @RECORDINGS
-async def test_async(server: ReplayServer, captured: Calls, recording: Recording, program: _AsyncProgram) -> None:
+async def test_async(server: ReplayServer, captured: Calls, recording: Recording, program: AsyncWay) -> None:
     shared = async_http_client()
     for usage in usages(recording):
         runtime.settings = settings_with(USAGE[usage][0])
@@ -551,7 +218,7 @@ def arrived(server: ReplayServer, first: int, seen: Seen) -> int:
 @TROUBLED_RECORDINGS
 @pytest.mark.parametrize("program", [as_created, in_with, through_raw, through_streaming_raw, by_lines, through_helper, within_an_error])
 def test_trouble(
-    server: ReplayServer, captured: Calls, record_id: str, program: _Program, behaviour: Behaviour, options: dict[str, Any]
+    server: ReplayServer, captured: Calls, record_id: str, program: Way, behaviour: Behaviour, options: dict[str, Any]
 ) -> None:
     recording = by_id(record_id)
     for usage in ("off", "auto"):
@@ -570,7 +237,7 @@ def test_trouble(
 
 @pytest.mark.parametrize("program", [as_created, in_with, through_raw, through_streaming_raw, by_lines, through_helper])
 @pytest.mark.parametrize("kind", ["ReadTimeout", "ReadError", "RemoteProtocolError", "DecodingError"])
-def test_broken_in_the_middle(captured: Calls, program: _Program, kind: str) -> None:
+def test_broken_in_the_middle(captured: Calls, program: Way, kind: str) -> None:
     recording = by_id(STREAM)
     theirs = observed(program, broken_client(STREAM, getattr(HTTP, kind)("broken")), recording)
     ours = observed(program, traced(broken_client(STREAM, getattr(HTTP, kind)("broken"))), recording)
@@ -583,7 +250,7 @@ def test_broken_in_the_middle(captured: Calls, program: _Program, kind: str) -> 
 @TROUBLED_RECORDINGS
 @pytest.mark.parametrize("program", [a_as_created, a_through_streaming_raw, a_within_an_error])
 async def test_async_trouble(
-    server: ReplayServer, captured: Calls, record_id: str, program: _AsyncProgram, behaviour: Behaviour, options: dict[str, Any]
+    server: ReplayServer, captured: Calls, record_id: str, program: AsyncWay, behaviour: Behaviour, options: dict[str, Any]
 ) -> None:
     recording = by_id(record_id)
     first = len(server.requests())
@@ -618,7 +285,7 @@ def without_run(value: Any) -> Any:
 @pytest.mark.parametrize("kind", ["memory", "memory_stream", "azure"])
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("record_id", [PLAIN, STREAM, STREAM_USAGE])
-def test_other_kinds_of_clients(server: ReplayServer, captured: Calls, record_id: str, program: _Program, kind: str) -> None:
+def test_other_kinds_of_clients(server: ReplayServer, captured: Calls, record_id: str, program: Way, kind: str) -> None:
     recording = by_id(record_id)
     theirs = observed(program, client_of_kind(kind, server, record_id, asynchronous=False), recording)
     ours = observed(program, traced(client_of_kind(kind, server, record_id, asynchronous=False)), recording)
@@ -628,9 +295,7 @@ def test_other_kinds_of_clients(server: ReplayServer, captured: Calls, record_id
 @pytest.mark.parametrize("kind", ["memory", "memory_stream", "azure"])
 @pytest.mark.parametrize("program", ASYNC_PROGRAMS)
 @pytest.mark.parametrize("record_id", [PLAIN, STREAM, STREAM_USAGE])
-async def test_other_kinds_of_async_clients(
-    server: ReplayServer, captured: Calls, record_id: str, program: _AsyncProgram, kind: str
-) -> None:
+async def test_other_kinds_of_async_clients(server: ReplayServer, captured: Calls, record_id: str, program: AsyncWay, kind: str) -> None:
     recording = by_id(record_id)
     theirs = await async_observed(program, client_of_kind(kind, server, record_id, asynchronous=True), recording)
     ours = await async_observed(program, traced(client_of_kind(kind, server, record_id, asynchronous=True)), recording)

@@ -29,7 +29,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.capture": ("tracer.call", "tracer.runtime", "tracer.scope"),
     "tracer.reading": ("tracer.call",),
     "tracer.masking": ("tracer.call", "tracer.reading", "tracer.scope"),
-    "tracer.cost": ("tracer.reading",),
+    "tracer.bundled_prices": (),
+    "tracer.cost": ("tracer.bundled_prices", "tracer.reading"),
     "tracer.export": ("tracer.call", "tracer.cost", "tracer.reading", "tracer.settings"),
     "tracer.pipeline": (
         "tracer.call",

@@ -83,23 +83,22 @@ def _reconstruct(kind: type[Any]) -> Any:
 
 
 def _traced_copy(client: Any) -> Callable[..., Any]:
-    bare = types.MethodType(class_of(client).copy, client)
+    bare = class_of(client).copy
 
     @functools.wraps(bare)
-    def copy(*args: Any, **kwargs: Any) -> Any:
-        made = bare(*args, **kwargs)
+    def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = bare(self, *args, **kwargs)
         # The SDK has built a new client around our HTTP client, or around one that the caller gave.
         return made if is_traced(made) else _install(made)
 
-    return copy
+    return types.MethodType(copy, client)
 
 
 # The logical call: two shells around the same before and after.
 
 
 def _traced_request(client: Any, instance_request: Callable[..., Any] | None) -> Callable[..., Any]:
-    """A `request` for this one client."""
-    found = instance_request or types.MethodType(class_of(client).request, client)
+    """A `request` for this one client: a method of it, as the SDK's own is."""
 
     def bare() -> Callable[..., Any]:
         # Asked for at each call: others may patch the class later.
@@ -107,18 +106,19 @@ def _traced_request(client: Any, instance_request: Callable[..., Any] | None) ->
 
     if is_async_client(class_of(client)):
 
-        async def async_request(*args: Any, **kwargs: Any) -> Any:
-            return await async_call(client, bare(), args, kwargs)
+        async def async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return await async_call(self, bare(), args, kwargs)
 
-        hook: Any = functools.wraps(found)(async_request)
+        hook: Any = async_request
     else:
 
-        def request(*args: Any, **kwargs: Any) -> Any:
-            return sync_call(client, bare(), args, kwargs)
+        def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return sync_call(self, bare(), args, kwargs)
 
-        hook = functools.wraps(found)(request)
+        hook = request
+    functools.update_wrapper(hook, getattr(instance_request, "__func__", instance_request) or class_of(client).request)
     setattr(hook, _MARK, client)
-    return hook
+    return types.MethodType(hook, client)
 
 
 def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
