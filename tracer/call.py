@@ -46,6 +46,8 @@ class Failure:
     code: str | None = None
     status: int | None = None
     trace: TracebackException | None = None
+    shown: str = ""
+    """Its `repr`, where that could be had."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,30 @@ class HostSpan(Protocol):
         ...
 
 
+class Ancestor(Protocol):
+    """A call above another one, as far as its descendants need to know it: enough to say where in a trace they are."""
+
+    @property
+    def run_id(self) -> int | None:
+        """Its run id; None for a span of other telemetry."""
+        ...
+
+    @property
+    def started_wall(self) -> int:
+        """When it began, in Unix nanoseconds; 0 where that is not known."""
+        ...
+
+    @property
+    def above(self) -> Ancestor | None:
+        """The call above it."""
+        ...
+
+    @property
+    def dotted_order(self) -> str:
+        """Its place in a trace that came from another process, as LangSmith writes it; empty for calls of this process."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One record: a model call, another request to a provider, or a span of the application's own (`tracer.trace`).
@@ -103,6 +129,8 @@ class Call:
     parent_is_remote: bool = False
     root_run_id: int = 0
     """The run id of the outermost call above this one: its trace id, except under spans of other telemetry. 0: its trace id."""
+    above: Ancestor | None = None
+    """The call above this one. A chain of small objects, so that naming all ancestors costs nothing here."""
     sampled: bool = True
     host: HostSpan | None = None
     """Its span in the application's own telemetry, if there is any; the ids above are then that span's."""
@@ -126,12 +154,16 @@ class Call:
     streaming: bool = False
     raw: bool = False
     """The caller asked for a raw response (`with_raw_response`, `with_streaming_response`)."""
+    by_chat_model: bool = False
+    """One of our own chat models made this call (`tracer.chat`)."""
     asked_usage: bool = False
     """The usage of this stream was asked for by us and is hidden from the caller."""
 
     # Own spans: JSON, made when it was handed in, since the caller may change its objects later.
     input_json: bytes | None = None
     output_json: bytes | None = None
+    serialized_json: bytes | None = None
+    """The constructor of the framework's object whose run this is, without what is none of a record's business."""
 
     # The wire.
     attempts: list[Attempt] = field(default_factory=list[Attempt])

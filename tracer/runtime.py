@@ -147,6 +147,7 @@ def new_call(kind: str, scope: Scope) -> Call:
     else:
         call = Call(run_id, parent.trace_id, new_span_id(), parent.span_id, parent.run_id, parent.remote)
         call.root_run_id = run_id if parent.run_id is None else parent.root_run_id or parent.trace_id
+        call.above = parent
         call.sampled = runtime.sampler(parent.trace_id, parent)
     call.kind = kind
     call.session = scope.session
@@ -199,6 +200,7 @@ def _take(*, upcoming_of: Scope, call: Call) -> None:
     if upcoming is None:
         return
     upcoming.call = call
+    call.by_chat_model = upcoming.by_chat_model
     call.name = upcoming.name or ""
     call.tags = call.tags + tuple(tag for tag in upcoming.tags if tag not in call.tags)
     if upcoming.metadata:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from tracer.call import Call, HostSpan
+from tracer.call import Ancestor, Call, HostSpan
 
 
 @dataclass(slots=True)
@@ -29,6 +29,10 @@ class Parent:
     """The run id of the outermost call above it; 0 where that is the trace id."""
     host: HostSpan | None = None
     """This span in the application's own telemetry, if it has one there."""
+    started_wall: int = 0
+    above: Ancestor | None = None
+    dotted_order: str = ""
+    """The place in a LangSmith trace that came from another process; the last id in it is this one's."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class Upcoming:
     metadata: dict[str, object] | None = None
     call: Call | None = None
     """The call that took it, for the layer above to find its run."""
+    by_chat_model: bool = False
+    """One of our own chat models makes the call."""
 
 
 @dataclass(slots=True)
@@ -140,7 +146,9 @@ def leave(earlier: Scope | Earlier) -> None:
 
 def under(call: Call, scope: Scope) -> Scope:
     """The scope inside `call`: it becomes the parent, everything else is inherited."""
-    parent = Parent(call.trace_id, call.span_id, call.run_id, call.sampled, False, call.root_run_id, call.host)
+    parent = Parent(
+        call.trace_id, call.span_id, call.run_id, call.sampled, False, call.root_run_id, call.host, call.started_wall, call.above
+    )
     return Scope(parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, None, scope.foreign, host=call.host)
 
 
