@@ -64,7 +64,7 @@ def differences(sdk: Iterable[Json], ours: Iterable[Json]) -> list[Difference]:
         if one is None or other is None
     ]
     for number, (one, other) in enumerate(zip(theirs, mine, strict=False)):
-        left, right = dict(_leaves(_comparable(one, theirs))), dict(_leaves(_comparable(other, mine)))
+        left, right = (dict(_leaves(_without_nulls(_comparable(run, all_)))) for run, all_ in ((one, theirs), (other, mine)))
         for path in sorted({*left, *right}):
             values = left.get(path, MISSING), right.get(path, MISSING)
             if values[0] != values[1]:
@@ -133,6 +133,12 @@ def _comparable(run: Json, others: list[Json]) -> Json:
     return fields
 
 
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for name, item in value.items():
@@ -142,7 +148,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(item, f"{path}[{index}]")
     elif isinstance(value, str):
         yield path, _ADDRESS.sub("ADDRESS", _UUID.sub("ID", value))
-    elif value is not None:
+    else:
         yield path, value
 
 

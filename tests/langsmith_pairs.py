@@ -91,7 +91,7 @@ def recorded(**settings: Any) -> Generator[list[Json], None, None]:
     runs: list[Json] = []
     calls: list[Call] = []
     with runtime_put_back():
-        record_into(calls, Settings(**settings))
+        record_into(calls, Settings(langsmith_tracing=True, **settings))
         yield runs
         assert runtime.open_calls == {}
     runs += delivered(calls, **settings)

@@ -162,6 +162,9 @@ class Call:
     # Own spans: JSON, made when it was handed in, since the caller may change its objects later.
     input_json: bytes | None = None
     output_json: bytes | None = None
+    input_is_value: bool = False
+    output_is_value: bool = False
+    """It was no mapping of names to values, although JSON may have made an object of it."""
     serialized_json: bytes | None = None
     """The constructor of the framework's object whose run this is, without what is none of a record's business."""
 

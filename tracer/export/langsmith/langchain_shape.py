@@ -126,7 +126,7 @@ def _constructor(told: Json) -> Json:
     values: Json = {"content": told.get("content"), "type": kind}
     values.update((name, value) for name, value in told.items() if value is not None and name not in values)
     if kind in _ANSWERS:
-        values = {"additional_kwargs": {}, "response_metadata": {}, "tool_calls": [], "invalid_tool_calls": [], **values}
+        values = {"tool_calls": [], "invalid_tool_calls": [], **values}
     return {"lc": 1, "type": "constructor", "id": [*_MESSAGES, _CLASSES.get(kind, kind)], "kwargs": values}
 
 

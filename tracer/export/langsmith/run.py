@@ -199,19 +199,21 @@ def _of_model(call: Call, generation: Generation, told: tuple[Json, Json], shown
 
 def _plain(call: Call, shown: _Shown, over: bool) -> _Content:
     """Spans of the application's own, steps of frameworks, other requests."""
-    whole = call.library == "langchain" and call.kind == TOOL
-    name = "documents" if call.library == "langchain" and call.kind == RETRIEVER else "output"
-    content = _Content(_object(call.input_json if shown.inputs else None, "input"), serialized=call.serialized_json)
+    framework = call.library == "langchain"
+    name = "documents" if framework and call.kind == RETRIEVER else "output"
+    # What a tool gives is one value to LangChain, whatever it is.
+    single = call.output_is_value or (framework and call.kind == TOOL)
+    content = _Content(_object(call.input_json if shown.inputs else None, "input", call.input_is_value), serialized=call.serialized_json)
     if over:
-        content.outputs = _object(call.output_json if shown.outputs else None, name, whole)
+        content.outputs = _object(call.output_json if shown.outputs else None, name, single)
     return content
 
 
-def _object(text: bytes | None, name: str, always: bool = False) -> bytes:
+def _object(text: bytes | None, name: str, is_value: bool) -> bytes:
     """Both fields have to be objects: anything else becomes the entry of one."""
     if text is None:
         return b"{}"
-    return text if text.startswith(b"{") and not always else b'{"' + name.encode() + b'":' + text + b"}"
+    return text if text.startswith(b"{") and not is_value else b'{"' + name.encode() + b'":' + text + b"}"
 
 
 # How it went.
