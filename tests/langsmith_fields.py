@@ -9,7 +9,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = re.compile(r"chatcmpl-\d+\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+\S*?(?=[\"' ]|$)| at 0x[0-9a-f]+")
 _TIMES = ("start_time", "end_time")
 _NO_FIELDS = ("id", "trace_id", "dotted_order", "parent_run_id", "session_id", *_TIMES)

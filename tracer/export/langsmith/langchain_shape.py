@@ -7,6 +7,7 @@ worker: LangChain's own way of writing them would cost the caller.
 from __future__ import annotations
 
 from typing import cast
+from uuid import UUID
 
 import orjson
 
@@ -66,9 +67,9 @@ def inputs_of(told: Json) -> Json:
 
 def outputs_of(told: Json, streaming: bool) -> Json | None:
     """`outputs` of a model's run; None where nothing came."""
-    generations = _objects(told.get("generations"))
-    if not generations:
+    if "generations" not in told:
         return None
+    generations = _objects(told["generations"])
     kind = "GenerationChunk" if streaming else "Generation"
     shown: list[Json] = []
     for item in generations:
@@ -137,12 +138,17 @@ def _generation(call: Call, choice: Json, answer: Json, usage: Json | None) -> J
     message = _plain(_object(choice.get("message")))
     info: Json = {"finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
     metadata = {**_said(answer), **info, "model_provider": "openai"}
+    run = f"lc_run--{UUID(int=call.run_id)}"
     if call.streaming:
         message["type"] = "AIMessageChunk"
-        info = {name: value for name, value in {**info, **_said(answer)}.items() if value is not None and name != "id"}
+        del metadata["id"]
+        if not message.get("additional_kwargs"):
+            message.pop("additional_kwargs", None)
+        info = {name: value for name, value in metadata.items() if value is not None and name != "model_provider"}
     else:
         metadata["token_usage"] = answer.get("usage")
-    message |= {"response_metadata": metadata, "usage_metadata": usage, "id": f"lc_run--{_uuid(call)}-{choice.get('index') or 0}"}
+        run = f"{run}-{choice.get('index') or 0}"
+    message |= {"response_metadata": metadata, "usage_metadata": usage, "id": run}
     text = message.get("content")
     return {"text": text if isinstance(text, str) else "", "generation_info": info, "message": message}
 
@@ -166,11 +172,13 @@ def _plain(message: Json) -> Json:
     plain.update((name, message[name]) for name in ("name", "tool_call_id") if message.get(name))
     if kind == "chat":
         plain["role"] = role
+    elif kind == "tool":
+        plain["status"] = "success"
     calls = [_tool_call(item) for item in _objects(message.get("tool_calls"))]
     if calls:
         plain["tool_calls"] = calls
-    extra = {name: message[name] for name in ("refusal", "audio", "function_call", "reasoning_content") if name in message}
-    if kind == "ai" and extra:
+    extra = {name: message[name] for name in ("refusal", "audio", "function_call", "reasoning_content") if message.get(name)}
+    if kind == "ai" and (extra or "refusal" in message):
         plain["additional_kwargs"] = extra
     return plain
 
@@ -183,11 +191,6 @@ def _tool_call(told: Json) -> Json:
     except ValueError:
         arguments = text
     return {"name": function.get("name"), "args": arguments, "id": told.get("id"), "type": "tool_call"}
-
-
-def _uuid(call: Call) -> str:
-    text = f"{call.run_id:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def _json(data: bytes | None) -> Json:
