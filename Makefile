@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends bench langsmith-diff format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -41,6 +41,10 @@ backends: $(VENV)/dev.stamp
 
 test-backends: backends
 	$(BIN)/python -m pytest tests/backends
+
+# The quickstart under LangSmith's own tracer and under ours, and the fields in which their runs differ. All on loopback.
+langsmith-diff: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.langsmith_diff
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks

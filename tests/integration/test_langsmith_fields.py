@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from tests.integration.capture_support import PLAIN, STREAM, async_http_client, close_http_clients, create, helpers_of
 from tests.integration.chat.chat_loopback import Loopback
 from tests.integration.langsmith_programs import CHAT_PROGRAMS, LANGCHAIN_PROGRAMS, Kit, LangChainKit, OurKit
-from tests.langsmith_allowed import EVERYWHERE, OF_CHAT_MODELS, OF_CLIENTS, OF_LANGCHAIN
+from tests.langsmith_allowed import EVERYWHERE, OF_CHAT_MODELS, OF_CLIENTS, OF_LANGCHAIN, OF_THE_QUICKSTART
+from tests.langsmith_diff import ALLOWED, both
 from tests.langsmith_fields import Allowed, Difference, complaints_about, differences, unexplained
 from tests.langsmith_pairs import Json, Program, Reference, recorded, reference, with_recording
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
@@ -32,6 +33,13 @@ class Person(BaseModel):
     """What is parsed."""
 
     name: str
+
+
+class City(BaseModel):
+    """The same."""
+
+    city: str
+    country: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,10 @@ def parsed(client: Any) -> None:
     helpers_of(client).parse(model="m", messages=[{"role": "user", "content": "who?"}], response_format=Person)
 
 
+def parsed_response(client: Any) -> None:
+    helpers_of(client, "responses").parse(model="m", input="which city?", text_format=City)
+
+
 def with_headers(client: Any) -> None:
     create(client, PLAIN, extra_headers={"X-Secret": "s"}, timeout=30)
 
@@ -101,6 +113,7 @@ SCENARIOS: dict[str, Scenario] = {
     "a stream left early": Scenario(STREAM, left_early),
     "cancelled": Scenario(PLAIN, cancelled, True, Behaviour(hang=1)),
     "parse": Scenario("openllmetry.chat_parse.async_parsed_refused_completion.0", parsed),
+    "parse of responses": Scenario("pydanticai.bedrock_mantle.native_output", parsed_response),
     "headers and time-out of a call": Scenario(PLAIN, with_headers),
     "raw response": Scenario(PLAIN, raw),
 }
@@ -197,6 +210,17 @@ def test_runs_of_our_chat_model(sdk: Reference, models: Loopback, name: str) -> 
     with recorded() as ours:
         attempt(program, OurKit(ChatOpenAI(**settings(models))), config)
     check(f"chat model {name}", (sdk.taken(), ours), CHAT_MODELS)
+
+
+def test_the_quickstart_with_both() -> None:
+    """What `make langsmith-diff` prints."""
+    theirs, ours = both()
+    found = differences(theirs, ours)
+    left, used = unexplained(found, ALLOWED)
+    assert left == [], "\n".join(map(str, left))
+    assert complaints_about(ours) == []
+    assert len(theirs) == len(ours) == 10
+    assert set(OF_THE_QUICKSTART) <= used
 
 
 def test_every_allowed_difference_is_needed() -> None:
