@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends test-frameworks faults fidelity bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends test-frameworks faults fidelity langsmith-diff bench format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -53,6 +53,10 @@ test-frameworks: $(VENV)/dev.stamp
 # docs/fidelity.md. Needs uv; the environments are made once, in a cache folder outside of the checkout.
 fidelity: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.fidelity.make_page
+
+# The quickstart under LangSmith's own tracer and under ours, and the fields in which their runs differ. All on loopback.
+langsmith-diff: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.langsmith_diff
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks

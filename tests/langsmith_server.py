@@ -66,6 +66,7 @@ class LangSmith:
 
     info: Json | None = None
     info_delay: float = 0
+    info_status: int = 0
     faults: list[Fault] = field(default_factory=list[Fault])
     always: Fault | None = None
     choose: Callable[[Request], Fault | None] | None = None
@@ -216,8 +217,8 @@ class Handler(BaseHTTPRequestHandler):
         state.requests.append(Request("GET", self.path, _lower(self.headers.items()), b""))
         if state.info_delay:
             state.release.wait(state.info_delay)
-        if self.path != "/info" or state.info is None:
-            self._answer(Fault(404))
+        if self.path != "/info" or state.info is None or state.info_status:
+            self._answer(Fault(state.info_status or 404))
         else:
             self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps(state.info)))
 

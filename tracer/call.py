@@ -57,6 +57,8 @@ class Failure:
     code: str | None = None
     status: int | None = None
     trace: Trace | None = None
+    shown: str = ""
+    """Its `repr`, where that could be had."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -181,12 +183,19 @@ class Call:
     streaming: bool = False
     raw: bool = False
     """The caller asked for a raw response (`with_raw_response`, `with_streaming_response`)."""
+    by_chat_model: bool = False
+    """One of our own chat models made this call (`tracer.chat`)."""
     asked_usage: bool = False
     """The usage of this stream was asked for by us and is hidden from the caller."""
 
     # Own spans: JSON, made when it was handed in, since the caller may change its objects later.
     input_json: bytes | None = None
     output_json: bytes | None = None
+    input_is_value: bool = False
+    output_is_value: bool = False
+    """It was no mapping of names to values, although JSON may have made an object of it."""
+    serialized_json: bytes | None = None
+    """The constructor of the framework's object whose run this is, without what is none of a record's business."""
 
     # The wire.
     fields: dict[str, object] | None = None

@@ -222,6 +222,7 @@ def _take(*, upcoming_of: Scope, call: Call) -> None:
     if upcoming is None:
         return
     upcoming.call = call
+    call.by_chat_model = upcoming.by_chat_model
     call.name = upcoming.name or ""
     call.tags = call.tags + tuple(tag for tag in upcoming.tags if tag not in call.tags)
     if upcoming.metadata:

@@ -54,6 +54,8 @@ class Upcoming:
     metadata: dict[str, object] | None = None
     call: Call | None = None
     """The call that took it, for the layer above to find its run."""
+    by_chat_model: bool = False
+    """One of our own chat models makes the call."""
 
 
 @dataclass(slots=True)

@@ -204,6 +204,47 @@ def test_a_refusal_is_not_repeated(status: int, caplog: pytest.LogCaptureFixture
         assert line.startswith(f"tracer: LangSmith endpoint {server.url} refused the runs (HTTP {status}")
 
 
+@pytest.mark.parametrize("profile", ["full", "no zstd", "batch only"])
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_run_that_is_refused_costs_none_of_its_neighbours(status: int, profile: str) -> None:
+    def refused(request: Any) -> Fault | None:
+        return Fault(status) if b'"run 21"' in request.body else None
+
+    with langsmith(PROFILES[profile], choose=refused) as server:
+        destination = delivering(server)
+        destination.deliver([a_record(number) for number in range(60)])
+        assert destination.outcome == (59, {f"refused:{status}": 1})
+        assert server.names == sorted(set(numbered(60)) - {"run 21"})
+        assert set(server.counts.values()) == {1}
+        assert len(server.ingests) <= 30
+        destination.deliver([a_record(60)])
+        # It was not the compression.
+        assert server.ingests[-1].headers.get("content-encoding") == ("zstd" if profile == "full" else None)
+
+
+def test_a_server_that_refuses_everything_is_not_asked_about_each_run() -> None:
+    with langsmith(NO_ZSTD, always=Fault(400)) as server:
+        destination = delivering(server)
+        destination.deliver([a_record(number) for number in range(90)])
+        assert destination.outcome == (0, {"refused:400": 90})
+        assert len(server.ingests) <= 12
+
+
+@pytest.mark.parametrize("trouble", ["no answer", "503"])
+def test_what_a_server_takes_is_asked_again_while_it_cannot_say(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_AGAIN", 0.0)
+    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_TIMEOUT", 0.2)
+    with langsmith(FULL) as server:
+        server.info_delay, server.info_status = (PATIENCE, 0) if trouble == "no answer" else (0, 503)
+        destination = delivering(server)
+        destination.deliver([a_record(0)])
+        server.info_delay, server.info_status = 0, 0
+        destination.deliver([a_record(1)])
+        destination.deliver([a_record(2)])
+        assert [request.headers.get("content-encoding") for request in server.ingests] == [None, "zstd", "zstd"]
+        assert [request.path for request in server.requests].count("/info") == 2
+
+
 @pytest.mark.parametrize(("status", "words"), [(401, "Check LANGSMITH_API_KEY."), (403, "LANGSMITH_WORKSPACE_ID")])
 def test_a_wrong_key_is_one_line_and_stops_sending(status: int, words: str, caplog: pytest.LogCaptureFixture) -> None:
     with langsmith(always=Fault(status, {"content-type": "application/json"}, b'{"detail":"key is no good"}')) as server:

@@ -269,6 +269,27 @@ def test_refused_and_partly_accepted_records_are_counted() -> None:
     assert destination.outcome == (1, {"refused:400": 1, "rejected": 1})
 
 
+def test_one_that_is_refused_is_found_by_halves() -> None:
+    def behaviour(items: Sequence[Item]) -> Verdict:
+        bad = {"record 5", "record 40"} & {name_of(item) for item in items}
+        return Verdict(REFUSED, "refused:422", "refused", doubtful=True) if bad else Verdict(ACCEPTED)
+
+    wire = Wire(behaviour)
+    destination = Delivering(wire)
+    destination.deliver([record(number) for number in range(64)])
+    assert destination.outcome == (62, {"refused:422": 2})
+    assert sorted(wire.names) == sorted(set(names(0, 64)) - {"record 5", "record 40"})
+    assert len(wire.requests) < 40
+
+
+def test_halves_end_where_everything_is_refused() -> None:
+    wire = Wire(lambda _: Verdict(REFUSED, "refused:400", "refused", doubtful=True), most=100)
+    destination = Delivering(wire)
+    destination.deliver([record(number) for number in range(1000)])
+    assert destination.outcome == (0, {"refused:400": 1000})
+    assert len(wire.requests) < 30
+
+
 # Time.
 
 

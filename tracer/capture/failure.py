@@ -42,7 +42,7 @@ def failure_of(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "(the exception cannot be shown as text)"
-    failure = Failure(type_name(error), message)
+    failure = Failure(type_name(error), message, shown=_shown(error))
     values = cast("Any", error)
     code = getattr(values, "code", None)
     status = getattr(values, "status_code", None)
@@ -57,3 +57,10 @@ def failure_of(error: BaseException) -> Failure:
     # Source lines are looked up later, by whoever formats the stack: that reads files.
     failure.trace = TracebackException(type(error), error, error.__traceback__, lookup_lines=False, compact=True)
     return failure
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return str.__str__(repr(error))
+    except Exception:
+        return ""

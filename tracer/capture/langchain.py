@@ -18,13 +18,22 @@ from uuid import UUID
 from tracer.call import CANCELLED, CHAIN, COMPLETED, FAILED, LLM, RETRIEVER, STOPPED, TOOL, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.capture.jsonable import to_json
-from tracer.capture.langchain_values import event_kind, picked, piece_kind, plain_message, plain_parameters, plain_result
+from tracer.capture.langchain_values import event_kind, picked, piece_kind, plain_constructor, plain_message, plain_parameters, plain_result
 from tracer.capture.threads import carry_scope_into_threads
-from tracer.runtime import begin_call, close_call, new_call, ready, recording, report_fault
+from tracer.runtime import begin_call, close_call, new_call, ready, recording, report_fault, runtime
 from tracer.scope import Lease, Scope, Upcoming, current, enter, under
 
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
-_LS_KEYS = ("ls_provider", "ls_model_name", "ls_model_type", "ls_temperature", "ls_max_tokens", "ls_stop")
+_LS_KEYS = (
+    "ls_provider",
+    "ls_model_name",
+    "ls_model_type",
+    "ls_temperature",
+    "ls_max_tokens",
+    "ls_stop",
+    "ls_integration",
+    "lc_versions",
+)
 
 _STEP = "seq:step:"
 """How LangChain tags the steps of a sequence."""
@@ -92,9 +101,11 @@ class LangChainRuns:
     @_guarded
     def on_llm_start(self, serialized: Any, prompts: Sequence[str], *, run_id: UUID, **details: Any) -> None:
         """A text completion model is asked."""
-        self._model_starts(serialized, [{"type": "human", "content": prompt} for prompt in prompts], run_id, details)
+        self._model_starts(serialized, [{"type": "human", "content": prompt} for prompt in prompts], run_id, details, texts=True)
 
-    def _model_starts(self, serialized: Any, messages: list[dict[str, Any]], run_id: UUID, details: dict[str, Any]) -> None:
+    def _model_starts(
+        self, serialized: Any, messages: list[dict[str, Any]], run_id: UUID, details: dict[str, Any], texts: bool = False
+    ) -> None:
         is_one_of_many = _is_one_of_many(details)
         around = current()
         if not (is_one_of_many and _is_of_many(around)):
@@ -110,6 +121,9 @@ class LangChainRuns:
                 "messages": messages,
                 "parameters": plain_parameters(details.get("invocation_params")),
                 "settings": picked(metadata, _LS_KEYS),
+                "stop": cast("Mapping[str, Any]", details.get("options") or {}).get("stop"),
+                "batch_size": details.get("batch_size"),
+                **({"texts": True} if texts else {}),
             }
         )
 
@@ -154,7 +168,7 @@ class LangChainRuns:
         if kind and kind != CHAIN:
             call.attributes = {"tracer.run_type": kind}
         if call.content_inputs:
-            call.input_json = to_json(inputs)
+            _keep_input(call, inputs)
 
     @_guarded
     def on_chain_end(self, outputs: Any, *, run_id: UUID, inputs: Any = None, **_: Any) -> None:
@@ -164,7 +178,7 @@ class LangChainRuns:
             return
         call = opened.call
         if inputs and call.content_inputs and call.input_json in (None, b'{"input":""}', b'""', b"{}"):
-            call.input_json = to_json(inputs)
+            _keep_input(call, inputs)
         # A stream that is left in the middle is told as a good end, but then its steps have not ended.
         self._end(run_id, outputs, GeneratorExit() if opened.open_steps > 0 else None)
 
@@ -247,6 +261,7 @@ class LangChainRuns:
         call = new_call(kind, scope)
         call.library = "langchain"
         call.operation = "langchain" if kind == LLM else "span"
+        call.serialized_json = _serialized(kind, serialized, details, call)
         if kind == LLM and isinstance(given.get("ls_model_name"), str):
             call.model = cast("str", given["ls_model_name"])
         for key in _SESSION_KEYS:
@@ -322,6 +337,7 @@ class LangChainRuns:
             # What a model answered also holds its usage; content that is not wanted is left out by whoever writes the span.
             if output is not None and (call.content_outputs or call.operation == "langchain"):
                 call.output_json = to_json(output)
+                call.output_is_value = not isinstance(output, dict)
             if error is not None:
                 ending = _ending_of(error)
                 call.failure = failure_of(error) if ending in (FAILED, CANCELLED) else None
@@ -378,6 +394,20 @@ def _name_of(serialized: Any) -> str:
     values = cast("Mapping[str, Any]", serialized)
     path = values.get("id")
     return str(values.get("name") or (cast("list[Any]", path)[-1] if isinstance(path, list) and path else ""))
+
+
+def _keep_input(call: Call, inputs: Any) -> None:
+    call.input_json = to_json(inputs)
+    call.input_is_value = not isinstance(inputs, dict)
+
+
+def _serialized(kind: str, serialized: Any, details: Mapping[str, Any], call: Call) -> bytes | None:
+    """The constructor of a model or prompt, where somebody takes it: LangSmith shows it. A template is content."""
+    if not (call.content_inputs and runtime.settings.langsmith_tracing and isinstance(serialized, dict)):
+        return None
+    if kind == LLM:
+        return to_json(plain_constructor(cast("dict[str, Any]", serialized)))
+    return to_json(cast("object", serialized)) if details.get("run_type") == "prompt" else None
 
 
 def _inside(scope: Scope, opened: _Open) -> Scope:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-_MESSAGE_FIELDS = ("name", "id", "tool_call_id", "tool_calls", "invalid_tool_calls", "usage_metadata", "response_metadata", "role")
+_MESSAGE_FIELDS = (
+    "name",
+    "id",
+    "tool_call_id",
+    "tool_calls",
+    "invalid_tool_calls",
+    "usage_metadata",
+    "response_metadata",
+    "role",
+    "status",
+)
 
 # What of a model's own parameters is recorded. Anything else (keys, headers, client arguments) stays where it is.
 _PARAMETERS = (
@@ -77,6 +87,25 @@ def picked(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def plain_parameters(parameters: Any) -> dict[str, Any]:
     """The invocation parameters on the allow-list."""
     return picked(cast("Mapping[str, Any]", parameters), _PARAMETERS) if isinstance(parameters, Mapping) else {}
+
+
+def plain_constructor(serialized: dict[str, Any]) -> dict[str, Any]:
+    """A model as LangChain writes its constructor, with the parameters on the allow-list and the names of its secrets."""
+    given = serialized.get("kwargs")
+    plain = {name: serialized[name] for name in ("lc", "type", "id", "name") if name in serialized}
+    if isinstance(given, Mapping):
+        settings = cast("Mapping[str, Any]", given)
+        secrets = {name: value for name, value in settings.items() if _is_secret(value)}
+        plain["kwargs"] = {**picked(settings, (*_PARAMETERS, "max_retries")), **secrets}
+    return plain
+
+
+def _is_secret(value: Any) -> bool:
+    """LangChain's note that a secret stood here; it has the name of a variable."""
+    if not isinstance(value, dict):
+        return False
+    noted = cast("dict[str, Any]", value)
+    return set(noted) == {"lc", "type", "id"} and noted["type"] == "secret"
 
 
 def plain_result(result: Any) -> dict[str, Any]:

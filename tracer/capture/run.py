@@ -43,11 +43,13 @@ class Run:
         """What the run was given; kept as JSON at once."""
         if self._call is not None and self._call.content_inputs:
             self._call.input_json = to_json(value)
+            self._call.input_is_value = not isinstance(value, dict)
 
     def set_output(self, value: object) -> None:
         """What the run came to; kept as JSON at once."""
         if self._call is not None and self._call.content_outputs:
             self._call.output_json = to_json(value)
+            self._call.output_is_value = not isinstance(value, dict)
 
     def set_attribute(self, name: str, value: object) -> None:
         """One more attribute on the span: text, number, truth value or a list of these."""

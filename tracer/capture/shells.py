@@ -64,6 +64,7 @@ _Begin = Callable[[tuple[Any, ...], dict[str, Any], Scope], "Call | None"]
 def _end_with(call: Call, result: object) -> None:
     if call.content_outputs and call.output_json is None:
         call.output_json = to_json(result)
+        call.output_is_value = not isinstance(result, dict)
     end_span(call, None)
 
 

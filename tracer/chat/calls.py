@@ -31,6 +31,7 @@ class Prepared:
         """What the record is to be called; made when it is first asked for, since nobody asks while nothing is recorded."""
         if self._upcoming is None:
             self._upcoming = upcoming(self.config)
+            self._upcoming.by_chat_model = True
         return self._upcoming
 
     def scope(self) -> Scope | None:

@@ -112,12 +112,13 @@ def _exception(record: Record, time: int) -> SpanEvent:
     values = {
         names.EXCEPTION_TYPE: _text(kind or ""),
         names.EXCEPTION_MESSAGE: _description(record),
-        names.EXCEPTION_STACKTRACE: _text(_stack_trace(failure)),
+        names.EXCEPTION_STACKTRACE: _text(stack_trace(failure)),
     }
     return SpanEvent(EXCEPTION, time, {name: value for name, value in values.items() if value})
 
 
-def _stack_trace(failure: Failure | None) -> str:
+def stack_trace(failure: Failure | None) -> str:
+    """The stack of an exception as Python prints it; empty where none was kept or it cannot be written."""
     if failure is None or failure.trace is None:
         return ""
     try:

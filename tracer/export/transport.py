@@ -89,7 +89,7 @@ class Verdict:
 
     `reason` is a word for the ledger, `text` the rest of a sentence that begins with the destination's `place`, `advice` a sentence
     with the fix. `after`: seconds that the destination asked to wait. `rejected`: records of an accepted batch that it did not take.
-    `doubtful`: the failure may be about this very batch. `STOP`: nothing will be accepted until the settings change.
+    `doubtful`: the failure may be about this very batch, or one item of it. `STOP`: nothing will be accepted until the settings change.
     """
 
     outcome: str

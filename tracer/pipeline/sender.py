@@ -28,6 +28,9 @@ CLOSING_PACE = Pace(first=0.1, most=0.3)
 MOST_TRIES = 5
 """After so many failures of the same item, while the destination accepts others, the item is the trouble."""
 
+MOST_REFUSED_ALONE = 3
+"""After so many items in a row that were refused each by itself, the items are not the trouble: batches are then given up as a whole."""
+
 PATIENCE = 5.0
 """Seconds that a destination may fail before a line says so; shorter troubles pass by themselves."""
 
@@ -88,6 +91,7 @@ class Sender:
         self._accepted_batches = 0
         # Fewer items go together while requests fail for no stated reason: one of them may be the reason.
         self._most_items = _ANY
+        self._refused_alone = 0
         # What the destination has shown to be too large for it.
         self._most_batch_bytes: float = float("inf")
         self._most_item_bytes: float = float("inf")
@@ -284,10 +288,10 @@ class Sender:
             self._stop(batch, verdict)
         else:
             assert verdict.outcome == REFUSED
-            self._drop(batch, verdict)
+            self._refuse(batch, verdict)
 
     def _accept(self, batch: list[Item], verdict: Verdict) -> None:
-        self._failures = 0
+        self._failures = self._refused_alone = 0
         self._asked_to_wait = False
         self._trouble = None
         self._accepted_batches += 1
@@ -328,6 +332,19 @@ class Sender:
             item.accepted_before = self._accepted_batches
             item.alone = item.tries > 1
         return item.tries >= MOST_TRIES
+
+    def _refuse(self, batch: list[Item], verdict: Verdict) -> None:
+        """Refused for good. Where that may be about one of several, they go again in halves until the one is alone."""
+        if verdict.doubtful and len(batch) == 1:
+            self._refused_alone += 1
+        elif verdict.doubtful and self._refused_alone < MOST_REFUSED_ALONE:
+            self._most_items = len(batch) // 2
+            with self._changed:
+                self._waiting.give_back(batch, at_end=False)
+            return
+        if self._refused_alone >= MOST_REFUSED_ALONE:
+            self._most_items = _ANY
+        self._drop(batch, verdict)
 
     def _divide(self, batch: list[Item], verdict: Verdict) -> None:
         """What was refused as too large goes again in halves; a single item loses contents until it fits."""

@@ -126,7 +126,7 @@ ASKED: dict[str, tuple[tuple[str, Reader], ...]] = {
 }
 
 
-def read_asked(request: Json, operation: str, generation: Generation) -> None:
+def read_endpoint_request(request: Json, operation: str, generation: Generation) -> None:
     """Fill the asked side of such a call. Nothing is kept of the request but what was read."""
     read_each(ASKED[operation], request, generation, generation.problems)
     generation.request = {

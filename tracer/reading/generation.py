@@ -127,6 +127,8 @@ class Generation:
 
     request: dict[str, object] | None = None
     """The request body as it was sent, parsed."""
+    request_json: bytes | None = None
+    """The same as bytes, where these are valid JSON throughout and hold nothing that had to be taken out."""
     answer: dict[str, object] | None = None
     """The answer body parsed; of a stream, what the unstreamed answer would have been."""
 

@@ -26,6 +26,18 @@ def parse(data: bytes | str) -> object:
         return _parse_leniently(data)
 
 
+def parse_exactly(data: bytes) -> tuple[object, bool]:
+    """The JSON value in `data`, and whether the bytes are valid JSON as they are; `ValueError` where there is none.
+
+    >>> parse_exactly(b"[1]"), parse_exactly(b"[NaN]")
+    (([1], True), ([None], False))
+    """
+    try:
+        return orjson.loads(data), True
+    except ValueError:
+        return _parse_leniently(data), False
+
+
 def _parse_leniently(data: bytes | str) -> object:
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data.encode("utf-8", "replace").decode("utf-8")
     text = text.removeprefix("\ufeff")

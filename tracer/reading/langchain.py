@@ -42,6 +42,18 @@ _SAME_NAMES = ("temperature", "top_p", "seed", "n", "frequency_penalty", "presen
 
 def read_langchain(call: Call, generation: Generation) -> None:
     """Fill `generation` from what the callbacks told; what the client below saw fills only what is empty then."""
+    read_asked(call, generation)
+    generation.chunk_kinds = list(call.piece_kinds or ())
+    result = as_object(parse(call.output_json or b"{}")) or {}
+    answer = _answer(result) if result.get("generations") else merge_pieces(_list(result.get("pieces")), generation.problems)
+    if answer is not None:
+        generation.answer = answer
+        read_answer(answer, "chat", generation)
+        generation.system_fingerprint = generation.system_fingerprint or None
+
+
+def read_asked(call: Call, generation: Generation) -> None:
+    """The part of it that is known when the run begins."""
     told = as_object(parse(call.input_json or b"{}")) or {}
     settings = _object(told.get("settings"))
     request = _request(told, settings)
@@ -51,13 +63,6 @@ def read_langchain(call: Call, generation: Generation) -> None:
     if call.streaming:
         generation.parameters["stream"] = True
     generation.provider = _provider(call, settings)
-    generation.chunk_kinds = list(call.piece_kinds or ())
-    result = as_object(parse(call.output_json or b"{}")) or {}
-    answer = _answer(result) if result.get("generations") else merge_pieces(_list(result.get("pieces")), generation.problems)
-    if answer is not None:
-        generation.answer = answer
-        read_answer(answer, "chat", generation)
-        generation.system_fingerprint = generation.system_fingerprint or None
 
 
 def take_from_client(call: Call, generation: Generation, inner: Generation | None) -> None:

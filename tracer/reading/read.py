@@ -7,12 +7,12 @@ from tracer.reading.answer import read_answer
 from tracer.reading.aws_events import is_aws_stream, to_server_sent
 from tracer.reading.clocks import read_clocks
 from tracer.reading.compression import decompress
-from tracer.reading.endpoints import OUTPUT_TYPES, read_asked
+from tracer.reading.endpoints import OUTPUT_TYPES, read_endpoint_request
 from tracer.reading.errors import is_error_body, read_error
 from tracer.reading.facts import RESPONSE, kept, read_ids, read_sizes, read_state, read_uploads
 from tracer.reading.generation import Generation
-from tracer.reading.json_text import parse
-from tracer.reading.langchain import OBJECT, read_langchain, take_from_client
+from tracer.reading.json_text import parse, parse_exactly
+from tracer.reading.langchain import OBJECT, read_asked, read_langchain, take_from_client
 from tracer.reading.langchain import OPERATION as LANGCHAIN
 from tracer.reading.outcome import final_outcome
 from tracer.reading.providers import OPENAI, provider_by_mark, provider_of_call
@@ -61,8 +61,7 @@ def read_call(call: Call) -> Record:
     >>> read_call(call).generation.output_messages[0].parts
     [{'type': 'text', 'content': 'hi'}]
     """
-    names = _OPERATIONS.get(call.operation)
-    generation = Generation(operation=names[0], api_type=names[1], request_model=call.model) if names is not None else None
+    generation = _generation_for(call)
     problems = generation.problems if generation is not None else []
     if generation is not None:
         if call.operation in (LANGCHAIN, OBJECT):
@@ -82,6 +81,28 @@ def read_call(call: Call) -> Record:
     return Record(call, outcome, generation, guarded(problems, "clocks", read_clocks, call, kinds) or Clocks())
 
 
+def read_begun(call: Call) -> Generation | None:
+    """What is known of a model call that goes on: its request. Never raises.
+
+    >>> read_begun(Call(1, 1, 1, operation="chat", attempts=[Attempt(0, request_body=b'{"model": "m"}')])).request_model
+    'm'
+    """
+    generation = _generation_for(call)
+    if generation is None:
+        return None
+    if call.operation in (LANGCHAIN, OBJECT):
+        guarded(generation.problems, "run", read_asked, call, generation)
+    else:
+        generation.provider = guarded(generation.problems, "provider", provider_of_call, call) or OPENAI
+        guarded(generation.problems, "request", _read_request, call, generation)
+    return generation
+
+
+def _generation_for(call: Call) -> Generation | None:
+    names = _OPERATIONS.get(call.operation)
+    return Generation(operation=names[0], api_type=names[1], request_model=call.model) if names is not None else None
+
+
 def _read_request(call: Call, generation: Generation) -> None:
     body = call.attempts[-1].request_body if call.attempts else None
     if call.template:
@@ -89,14 +110,17 @@ def _read_request(call: Call, generation: Generation) -> None:
         return
     if not body:
         return
+    exact = False
     try:
-        request = as_object(parse(body))
+        value, exact = parse_exactly(body)
+        request = as_object(value)
     except ValueError:
         request = None
     if request is None:
         note(generation.problems, "the request is not a JSON object")
         return
     generation.request = without_secrets(request)
+    generation.request_json = body if exact and generation.request is request else None
     read_request(request, call.operation, generation)
 
 
@@ -125,7 +149,7 @@ def _read_endpoint_request(call: Call, body: bytes | None, generation: Generatio
     """Query, form and JSON body in one."""
     request = {**(call.fields or {}), **(_object_of(body) or {})}
     generation.output_type = OUTPUT_TYPES.get(call.operation)
-    read_asked(request, call.operation, generation)
+    read_endpoint_request(request, call.operation, generation)
     read_uploads(call, generation)
     read_ids(call, generation)
 

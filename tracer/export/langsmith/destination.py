@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,6 +25,9 @@ TIMEOUT = 10.0
 INFO_TIMEOUT = 3.0
 """Seconds that a server may take to say what it takes; then it gets the defaults."""
 
+INFO_AGAIN = 60.0
+"""Seconds after which a server that could not say it is asked again."""
+
 MULTIPART = "multipart"
 BATCH = "batch"
 SINGLE = "single"
@@ -40,6 +44,9 @@ _UNREACHABLE = "Check LANGSMITH_ENDPOINT."
 # What a server answers that cannot read the compressed form, and one that does not know a path.
 _UNREADABLE = (415, 422)
 _UNKNOWN = (404, 405)
+_NO_ANSWER = (408, 425, 429)
+# What it answers to a batch in which one run is not to its liking.
+_MALFORMED = (400, 422)
 
 
 def transports_of(settings: Settings) -> list[LangSmithTransport]:
@@ -62,7 +69,9 @@ class LangSmithTransport:
         self._settings = settings
         self._target = target
         self._notices = Notices()
-        self._info: Info | None = None
+        self._info = Info()
+        self._ask_at: float | None = 0.0
+        self._takes_compressed = not settings.langsmith_no_compression
         self._form = MULTIPART
         self._encoding = wire.PLAIN
         self._zstd = None
@@ -113,24 +122,31 @@ class LangSmithTransport:
     # The sender's side.
 
     def limits(self, timeout: float, /) -> Limits:
-        """The server's limits as caps; it is asked once."""
-        if self._info is None:
-            self._info = self._ask(min(timeout, INFO_TIMEOUT))
-            self._choose(self._info)
+        """The server's limits as caps. It is asked once, and again from time to time while it gives no answer."""
+        if self._ask_at is not None and time.monotonic() >= self._ask_at:
+            self._ask(min(timeout, INFO_TIMEOUT))
         most = 1 if self._form == SINGLE else min(self._info.most_runs, self._settings.langsmith_batch_limit or self._info.most_runs)
         return Limits(most, max(min(self._info.most_bytes, OUR_MOST_BYTES) - _END, 1), strict=True)
 
-    def _ask(self, timeout: float) -> Info:
+    def _ask(self, timeout: float) -> None:
         try:
             answer = self._http.request("GET", f"{self._target.url}/info", timeout)
         except Exception:
-            return Info()
-        return info_of(answer.body) if answer.ok else Info()
+            answer = None
+        if answer is None or answer.status in _NO_ANSWER or answer.status >= 500:
+            self._ask_at = time.monotonic() + INFO_AGAIN
+            return
+        self._ask_at = None
+        if answer.ok:
+            self._info = info_of(answer.body)
+            self._choose(self._info)
 
     def _choose(self, info: Info) -> None:
-        self._form = MULTIPART if info.multipart else BATCH
+        """The best form and compression, without those that have been refused by now."""
+        if self._form == MULTIPART and not info.multipart:
+            self._form = BATCH
         # Only a server that knows compression gets any.
-        if info.zstd and not self._settings.langsmith_no_compression:
+        if info.zstd and self._takes_compressed:
             self._zstd = wire.zstd_compressor()
             self._encoding = wire.ZSTD if self._zstd is not None else wire.GZIP
 
@@ -139,8 +155,7 @@ class LangSmithTransport:
         try:
             answer = self._request(items, timeout)
             if answer.status in _UNREADABLE and self._form == MULTIPART and self._encoding:
-                self._encoding = wire.PLAIN
-                answer = self._request(items, timeout)
+                answer = self._uncompressed(items, timeout)
             if answer.status in _UNKNOWN and self._form == MULTIPART:
                 self._form = BATCH
                 answer = self._request(items, timeout)
@@ -150,6 +165,8 @@ class LangSmithTransport:
         if answer.ok or answer.status == 409:
             return Verdict(ACCEPTED)
         verdict = self._without_key(judge(answer, "the runs", _ADVICE))
+        if answer.status in _MALFORMED:
+            return replace(verdict, doubtful=True)
         if answer.status in _UNKNOWN and self._form == BATCH:
             self._form = SINGLE
             return replace(verdict, outcome=RETRY, after=0.0)
@@ -157,6 +174,16 @@ class LangSmithTransport:
             # It knows none of the three forms: this is no such backend.
             return replace(verdict, outcome=STOP, advice=f"{_UNREACHABLE} {_STOPPED}")
         return verdict
+
+    def _uncompressed(self, items: Sequence[Item], timeout: float) -> Answer:
+        """The same without compression, which was perhaps the reason. If it was not, it stays in use."""
+        encoding, self._encoding = self._encoding, wire.PLAIN
+        answer = self._request(items, timeout)
+        if answer.status in _UNREADABLE:
+            self._encoding = encoding
+        else:
+            self._takes_compressed = False
+        return answer
 
     def _request(self, items: Sequence[Item], timeout: float) -> Answer:
         if self._form == MULTIPART:

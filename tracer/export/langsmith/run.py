@@ -1,19 +1,29 @@
-"""A record as a run of the LangSmith protocol: its plain form, for any record."""
+"""A record as a run of the LangSmith protocol."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from uuid import UUID
+from dataclasses import dataclass, field
 
-from tracer.call import CHAIN, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call
-from tracer.export.spans import span_name
-from tracer.export.values import json_bytes
+from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call, Failure
+from tracer.export import names
+from tracer.export.langsmith import langchain_shape, openai_shape
+from tracer.export.langsmith.facts import runtime_json
+from tracer.export.langsmith.places import iso, place_of
+from tracer.export.langsmith.usage import usage_metadata
+from tracer.export.spans import stack_trace
+from tracer.export.texts import shorten_text, well_formed
+from tracer.export.values import ATTRIBUTE_TEXT, json_bytes
+from tracer.reading.generation import Generation
+from tracer.reading.langchain import OPERATION as LANGCHAIN
+from tracer.reading.read import read_begun
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
+Json = dict[str, object]
+
 _TYPES = {LLM: "llm", EMBEDDING: "embedding", TOOL: "tool", RETRIEVER: "retriever", CHAIN: "chain"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FRAMEWORK_TYPES = ("prompt", "parser")
+_RUN_TYPE = "tracer.run_type"
 _MOST_NAME = 128
 
 
@@ -28,106 +38,220 @@ class LangSmithRun:
     name: str
     run_type: str
     start_time: str
-    end_time: str | None
     session_name: str
-    fields: dict[str, object]
-    inputs: bytes | None
-    outputs: bytes | None
-    error: str | None
-    extra: bytes
-    events: bytes | None
-    serialized: bytes | None
+    end_time: str | None = None
+    fields: Json = field(default_factory=dict[str, object])
+    inputs: bytes | None = None
+    outputs: bytes | None = None
+    error: str | None = None
+    extra: bytes = b"{}"
+    events: bytes | None = None
+    serialized: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What of a run may be seen: by what the application records at all, and by `LANGSMITH_HIDE_*`."""
+
+    inputs: bool
+    outputs: bool
+    metadata: bool
+
+    @property
+    def texts(self) -> bool:
+        """Errors often quote what was asked or answered."""
+        return self.inputs and self.outputs
+
+
+@dataclass(slots=True)
+class _Content:
+    """What the shape of a run decides."""
+
+    inputs: bytes
+    outputs: bytes | None = None
+    metadata: Json = field(default_factory=dict[str, object])
+    extra: Json = field(default_factory=dict[str, object])
+    serialized: bytes | None = None
 
 
 def run_of(record: Record, settings: Settings) -> LangSmithRun:
-    """The run of a call that is over, without what `LANGSMITH_HIDE_*` keeps back."""
-    return _hidden(_finished(record, settings), record.call, settings)
+    """The run of a call that is over."""
+    call = record.call
+    shown = _shown(call, settings)
+    run, start = _placed(call, settings)
+    end = start + max(call.ended - call.started, 0) // 1000
+    content = _content(call, record.generation, shown, over=True)
+    _fill(run, call, content, shown, record.outcome)
+    run.end_time = iso(end)
+    run.error = _error(record, shown.texts)
+    run.events = _events(record, start, end)
+    return run
 
 
 def start_of(call: Call, settings: Settings) -> LangSmithRun:
-    """The run of a call that goes on, without what `LANGSMITH_HIDE_*` keeps back."""
-    return _hidden(_begun(call, settings), call, settings)
-
-
-def _hidden(run: LangSmithRun, call: Call, settings: Settings) -> LangSmithRun:
-    if settings.langsmith_hide_inputs:
-        run.inputs = b"{}"
-    if settings.langsmith_hide_outputs and run.outputs is not None:
-        run.outputs = b"{}"
-    if run.error is not None and (settings.langsmith_hide_inputs or settings.langsmith_hide_outputs):
-        # The text of an error often quotes what was asked or answered.
-        run.error = call.failure.type if call.failure else "failed"
-    if settings.langsmith_hide_metadata:
-        run.extra = json_bytes({"metadata": {}})
+    """The run of a call that goes on. It bears the name that it will have at its end."""
+    shown = _shown(call, settings)
+    run, start = _placed(call, settings)
+    _fill(run, call, _content(call, read_begun(call), shown, over=False), shown, "")
+    run.events = json_bytes([_event("start", start)]) if _tells_events(call) else b"[]"
     return run
 
 
-def _finished(record: Record, settings: Settings) -> LangSmithRun:
-    call = record.call
-    run = _begun(call, settings)
-    run.name = span_name(record)[:_MOST_NAME]
-    run.end_time = _iso(call.started_wall + call.ended - call.started)
-    generation = record.generation
-    if generation is not None:
-        run.inputs = json_bytes(generation.request or {}) if call.content_inputs else b"{}"
-        run.outputs = json_bytes(generation.answer or {}) if call.content_outputs else b"{}"
-    else:
-        run.inputs = _object(call.input_json if call.content_inputs else None)
-        run.outputs = _object(call.output_json if call.content_outputs else None)
-    if record.outcome == FAILED:
-        run.error = f"{call.failure.type}({call.failure.message!r})" if call.failure else "failed"
-    return run
-
-
-def _begun(call: Call, settings: Settings) -> LangSmithRun:
-    run_id, trace_id = str(UUID(int=call.run_id)), str(UUID(int=call.root_run_id or call.trace_id))
-    parent = None if call.parent_run_id is None else str(UUID(int=call.parent_run_id))
-    # Ancestors are told by their ids alone, to the millisecond.
-    ancestors = dict.fromkeys(item for item in (trace_id, parent) if item is not None and item != run_id)
-    return LangSmithRun(
-        id=run_id,
-        trace_id=trace_id,
-        parent_run_id=parent,
-        dotted_order=".".join([*(_segment(_wall_of(item), item) for item in ancestors), _segment(call.started_wall, run_id)]),
-        name=(call.name or call.model or call.kind)[:_MOST_NAME],
-        run_type=_TYPES.get(call.kind, "chain"),
-        start_time=_iso(call.started_wall),
-        end_time=None,
-        session_name=settings.langsmith_project,
-        fields={"tags": list(call.tags)},
-        inputs=_object(call.input_json if call.content_inputs else None),
-        outputs=None,
-        error=None,
-        extra=json_bytes({"metadata": {**(call.metadata or {}), **_foreign_ids(call)}}),
-        events=b"[]",
-        serialized=None,
+def _shown(call: Call, settings: Settings) -> _Shown:
+    return _Shown(
+        call.content_inputs and not settings.langsmith_hide_inputs,
+        call.content_outputs and not settings.langsmith_hide_outputs,
+        not settings.langsmith_hide_metadata,
     )
 
 
-def _foreign_ids(call: Call) -> dict[str, str]:
-    """The ids in other telemetry, under whose spans a trace of LangSmith has an id of its own."""
-    if call.root_run_id in (0, call.trace_id):
-        return {}
-    return {"otel.trace_id": f"{call.trace_id:032x}", "otel.span_id": f"{call.span_id:016x}"}
+def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
+    place = place_of(call)
+    run = LangSmithRun(
+        id=place.id,
+        trace_id=place.trace_id,
+        parent_run_id=place.parent_run_id,
+        dotted_order=place.dotted_order,
+        name=well_formed(_name(call))[:_MOST_NAME],
+        run_type=_run_type(call),
+        start_time=iso(place.start),
+        session_name=settings.langsmith_project,
+        fields={"tags": list(call.tags)},
+    )
+    return run, place.start
 
 
-def _object(text: bytes | None) -> bytes:
+def _name(call: Call) -> str:
+    return call.name or openai_shape.name_of(call) or f"{call.method} {call.path}".strip() or call.kind
+
+
+def _run_type(call: Call) -> str:
+    told = (call.attributes or {}).get(_RUN_TYPE)
+    return str(told) if told in _FRAMEWORK_TYPES else _TYPES.get(call.kind, "chain")
+
+
+def _fill(run: LangSmithRun, call: Call, content: _Content, shown: _Shown, outcome: str) -> None:
+    run.inputs, run.outputs = content.inputs, content.outputs
+    run.serialized = content.serialized if shown.inputs else None
+    metadata = {**content.metadata, **_metadata(call, outcome)} if shown.metadata else {}
+    others = b"".join(b',"' + name.encode() + b'":' + json_bytes(value) for name, value in content.extra.items())
+    run.extra = b'{"metadata":' + json_bytes(metadata) + b',"runtime":' + runtime_json(call.library) + others + b"}"
+
+
+def _metadata(call: Call, outcome: str) -> Json:
+    """What does not depend on the shape: the application's own, session and user, and how the call ended where that is no plain end."""
+    attributes = {name: value for name, value in (call.attributes or {}).items() if name != _RUN_TYPE}
+    metadata: Json = {**attributes, **(call.metadata or {})}
+    if call.session is not None:
+        metadata.setdefault("session_id", call.session)
+    if call.user is not None:
+        metadata.setdefault("user_id", call.user)
+    if outcome not in ("", COMPLETED, FAILED):
+        metadata[names.OUTCOME] = outcome
+    if call.root_run_id not in (0, call.trace_id):
+        # Under spans of other telemetry a trace of LangSmith has an id of its own.
+        metadata |= {"otel.trace_id": f"{call.trace_id:032x}", "otel.span_id": f"{call.span_id:016x}"}
+    return metadata
+
+
+# Shapes.
+
+
+def _content(call: Call, generation: Generation | None, shown: _Shown, over: bool) -> _Content:
+    if generation is None:
+        return _plain(call, shown, over)
+    if call.operation == LANGCHAIN:
+        return _of_model(call, generation, langchain_shape.told_of(call), shown, over)
+    if call.by_chat_model and call.operation == "chat":
+        told = langchain_shape.told_of_client(call, generation)
+        told[0]["settings"] = langchain_shape.settings_of(openai_shape.metadata_of(call, generation, show_parameters=True))
+        return _of_model(call, generation, told, shown, over)
+    content = _Content(b"{}", metadata=openai_shape.metadata_of(call, generation, shown.inputs))
+    usage = usage_metadata(generation)
+    if usage is not None:
+        content.metadata["usage_metadata"] = usage
+    if shown.inputs:
+        content.inputs = openai_shape.inputs_of(call, generation)
+    if over:
+        content.outputs = openai_shape.outputs_of(call, generation) if shown.outputs else b"{}"
+    return content
+
+
+def _of_model(call: Call, generation: Generation, told: tuple[Json, Json], shown: _Shown, over: bool) -> _Content:
+    asked, result = told
+    content = _Content(b"{}", metadata=langchain_shape.metadata_of(asked, result, shown.inputs))
+    content.serialized = call.serialized_json
+    if call.by_chat_model:
+        content.serialized = json_bytes(langchain_shape.serialized_of(call, asked))
+    if shown.inputs:
+        content.inputs = json_bytes(langchain_shape.inputs_of(asked))
+        content.extra = langchain_shape.extra_of(asked, result)
+    if over and not shown.outputs:
+        content.outputs = b"{}"
+    elif over:
+        outputs = langchain_shape.outputs_of(result, call.streaming)
+        content.outputs = None if outputs is None else json_bytes(outputs)
+    usage = usage_metadata(generation)
+    if usage is not None:
+        content.metadata.setdefault("usage_metadata", usage)
+    return content
+
+
+def _plain(call: Call, shown: _Shown, over: bool) -> _Content:
+    """Spans of the application's own, steps of frameworks, other requests."""
+    framework = call.library == "langchain"
+    name = "documents" if framework and call.kind == RETRIEVER else "output"
+    # What a tool gives is one value to LangChain, whatever it is.
+    single = call.output_is_value or (framework and call.kind == TOOL)
+    content = _Content(_object(call.input_json if shown.inputs else None, "input", call.input_is_value), serialized=call.serialized_json)
+    if over:
+        content.outputs = _object(call.output_json if shown.outputs else None, name, single)
+    return content
+
+
+def _object(text: bytes | None, name: str, is_value: bool) -> bytes:
+    """Both fields have to be objects: anything else becomes the entry of one."""
     if text is None:
         return b"{}"
-    return text if text.startswith(b"{") else b'{"value":' + text + b"}"
+    return text if text.startswith(b"{") and not is_value else b'{"' + name.encode() + b'":' + text + b"}"
 
 
-def _wall_of(run_id: str) -> int:
-    return (UUID(run_id).int >> 80) * 1_000_000
+# How it went.
 
 
-def _moment(nanoseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+def _error(record: Record, show: bool) -> str | None:
+    """The exception and its stack; the type alone where the text could quote what is hidden."""
+    if record.outcome != FAILED:
+        return None
+    failure, generation = record.call.failure, record.generation
+    if failure is None:
+        code = (generation.error_code if generation is not None else None) or "failed"
+        message = generation.error_message if generation is not None and show else None
+        return shorten_text(well_formed(f"{code}: {message}" if message else code), ATTRIBUTE_TEXT)
+    if not show:
+        return failure.type
+    return shorten_text(well_formed(f"{_shown_error(failure)}\n\n{stack_trace(failure)}".strip()), ATTRIBUTE_TEXT)
 
 
-def _iso(nanoseconds: int) -> str:
-    return _moment(nanoseconds).isoformat(timespec="microseconds")
+def _shown_error(failure: Failure) -> str:
+    return failure.shown or f"{failure.type.rpartition('.')[2]}({failure.message!r})"
 
 
-def _segment(nanoseconds: int, run_id: str) -> str:
-    return f"{_moment(nanoseconds):%Y%m%dT%H%M%S%fZ}{run_id}"
+def _tells_events(call: Call) -> bool:
+    return call.library == "langchain" or call.by_chat_model
+
+
+def _events(record: Record, start: int, end: int) -> bytes:
+    """The first piece of a stream, without its text; where LangChain's tracer would have told it, begin and end too."""
+    events: list[Json] = []
+    first = record.clocks.time_to_first_chunk
+    if first is not None:
+        events.append(_event("new_token", min(start + int(first * 1e6), end)))
+    if _tells_events(record.call):
+        failed = record.outcome in (FAILED, CANCELLED)
+        events = [_event("start", start), *events, _event("error" if failed else "end", end)]
+    return json_bytes(events)
+
+
+def _event(name: str, time: int) -> Json:
+    return {"name": name, "time": iso(time)}
