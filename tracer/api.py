@@ -23,7 +23,7 @@ from tracer.host.meters import HostMeters
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
 from tracer.propagation import continue_from, headers
-from tracer.runtime import has_host, has_meters, logger, nowhere, ready, runtime
+from tracer.runtime import has_host, has_meters, logger, nowhere, ready, report_fault, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
 
@@ -112,8 +112,11 @@ def context(
     ready()
     if enabled and not runtime.can_record and runtime.pipeline is None and not runtime.forbidden and not has_host():
         with _configuring:
-            if runtime.pipeline is None:
-                _start(dataclasses.replace(runtime.settings, local=True), on=False)
+            try:
+                if runtime.pipeline is None:
+                    _start(dataclasses.replace(runtime.settings, local=True), on=False)
+            except Exception as fault:
+                _not_configured(fault)
     return Context(session, user, tuple(tags), metadata, enabled)
 
 
@@ -132,9 +135,12 @@ def configure(**arguments: Any) -> None:
     """
     resolved, problems, _ = settings_module.read(arguments=arguments)
     with _configuring:
-        _shut_down(resolved.exit_timeout)
-        _report(problems)
-        _apply(resolved)
+        try:
+            _shut_down(resolved.exit_timeout)
+            _report(problems)
+            _apply(resolved)
+        except Exception as fault:
+            _not_configured(fault)
 
 
 def ensure_configured() -> None:
@@ -144,9 +150,18 @@ def ensure_configured() -> None:
     """
     with _configuring:
         if not runtime.configured:
-            resolved, problems, _ = settings_module.read()
-            _report(problems)
-            _apply(resolved)
+            try:
+                resolved, problems, _ = settings_module.read()
+                _report(problems)
+                _apply(resolved)
+            except Exception as fault:
+                _not_configured(fault)
+
+
+def _not_configured(fault: Exception) -> None:
+    runtime.configured = True  # Trying again at each call would not help.
+    if not report_fault("setting up", fault):
+        raise fault
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -320,8 +335,11 @@ def _start(resolved: Settings, on: bool) -> None:
 
 
 def _say_start() -> None:
-    if not runtime.settings.quiet:
-        sys.stderr.write(start_line(runtime.settings, has_host()) + "\n")
+    if not runtime.settings.quiet and sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]  # there may be none
+        try:
+            sys.stderr.write(start_line(runtime.settings, has_host()) + "\n")
+        except (OSError, ValueError):
+            pass  # Closed by the application.
 
 
 def _use(resolved: Settings) -> None:

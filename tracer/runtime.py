@@ -245,14 +245,24 @@ def close_call(call: Call, ending: str = COMPLETED, ended: int = 0, finalizing: 
         return False
     call.ended = ended or time.perf_counter_ns()
     call.ending = ending
-    if call.host is None:
-        runtime.submit(call)
-        return True
     try:
-        call.host.end(finalizing or isinstance(sys.exc_info()[1], GeneratorExit))
+        if call.host is not None:
+            finalizing = finalizing or isinstance(sys.exc_info()[1], GeneratorExit)
+            call.host.end(finalizing)
+    except Exception as fault:
+        if not report_fault("ending a call", fault, silent=finalizing):
+            raise
     finally:
-        runtime.submit(call)
+        _hand_over(call, finalizing)
     return True
+
+
+def _hand_over(call: Call, finalizing: bool) -> None:
+    try:
+        runtime.submit(call)
+    except Exception as fault:
+        if not report_fault("handing over a call", fault, silent=finalizing):
+            raise
 
 
 def finish_open_calls() -> int:
@@ -261,10 +271,16 @@ def finish_open_calls() -> int:
     return sum(close_call(call, UNFINISHED) for call in open_calls)
 
 
-def report_fault(place: str, error: Exception) -> bool:
-    """Count an error of ours and log it the first time it happens at `place`; True when it is to be swallowed."""
+def report_fault(place: str, error: BaseException, silent: bool = False) -> bool:
+    """Count an error of ours and log it the first time it happens at `place`; True when it is to be swallowed.
+
+    `silent` only counts: in finalizers, where nothing may take the locks of logging.
+    """
     seen = runtime.faults.get(place, 0)
     runtime.faults[place] = seen + 1
-    if seen == 0:
-        logger.warning("tracer: internal error in %s; the traced program is not affected", place, exc_info=error)
+    if seen == 0 and not silent:
+        try:
+            logger.warning("tracer: internal error in %s; the traced program is not affected", place, exc_info=error)
+        except Exception:
+            pass  # The application's own handlers and filters may raise, and so does everything at the end of the stack.
     return not runtime.raise_faults

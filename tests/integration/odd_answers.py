@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Generator
@@ -47,6 +48,16 @@ def _message(**changes: Any) -> dict[str, Any]:
 def _call(**changes: Any) -> dict[str, Any]:
     call = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{}"}, **changes}
     return _message(content=None, tool_calls=[{name: value for name, value in call.items() if value != "absent"}])
+
+
+def _half_gzip(body: bytes) -> bytes:
+    packed = gzip.compress(body)
+    return packed[: len(packed) // 2]
+
+
+def _bad_gzip(body: bytes) -> bytes:
+    packed = gzip.compress(body)
+    return packed[:-30] + bytes(20) + packed[-10:]
 
 
 def _deep(levels: int) -> Any:
@@ -144,6 +155,11 @@ _RAW: dict[str, Odd] = {
     "no content type": Odd(json.dumps(_chat()).encode(), ""),
     "no content": Odd(b"", status=204),
     "created": Odd(json.dumps(_chat()).encode(), status=201),
+    "gzip broken part-way": Odd(_half_gzip(json.dumps(_chat()).encode()), headers={"content-encoding": "gzip"}),
+    "gzip broken after a good beginning": Odd(_bad_gzip(json.dumps(_chat()).encode()), headers={"content-encoding": "gzip"}),
+    "redirect in a circle": Odd(b"", status=307, headers={"location": "{self}"}),
+    "redirect to an answer": Odd(b"", status=307, headers={"location": "/plain/{choices null}/v1/chat/completions"}),
+    "redirect to a good answer by GET": Odd(b"", status=303, headers={"location": "/good"}),
     "redirect to nowhere": Odd(b"", status=302, headers={"location": "/nowhere"}),
     "teapot": Odd(b"short and stout", "text/plain", 418),
     "error without a body": Odd(b"", status=400),
@@ -223,6 +239,11 @@ STREAMS: dict[str, Odd] = {
     "HTML where a stream was asked for": Odd(b"<html>", "text/html"),
     "a stream called JSON": Odd(_events(_chunk(_delta()), _chunk(_END)).body, JSON),
     "gzip that is none in a stream": Odd(_events(_chunk(_delta())).body, EVENTS, headers={"content-encoding": "gzip"}),
+    "gzip broken part-way in a stream": Odd(
+        _half_gzip(_events(*[_chunk(_delta(f"{i}")) for i in range(50)]).body), EVENTS, headers={"content-encoding": "gzip"}
+    ),
+    "redirected stream": Odd(b"", status=307, headers={"location": "/stream/{usage in every chunk}/v1/chat/completions"}),
+    "redirected stream in a circle": Odd(b"", status=308, headers={"location": "{self}"}),
     "refused stream": Odd(b'{"error": {"message": "no"}}', status=400),
 }
 
@@ -243,6 +264,161 @@ RESPONSES: dict[str, Odd] = {
 }
 
 
+def _response(**changes: Any) -> dict[str, Any]:
+    return {"id": "r1", "object": "response", "created_at": 1, "model": "m-1", "output": [], "status": "in_progress", **changes}
+
+
+def _named(*events: Any, done: bytes = b"") -> Odd:
+    """Events as of the Responses API and of Anthropic's: each has its type as its name too."""
+    lines: list[bytes] = []
+    for event in events:
+        name = event.get("type", "?") if isinstance(event, dict) else "?"  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        data = event if isinstance(event, bytes) else json.dumps(event).encode()
+        lines.append(f"event: {name}\ndata: ".encode() + data + b"\n\n")
+    return Odd(b"".join(lines) + done, EVENTS)
+
+
+_CREATED = {"type": "response.created", "response": _response(), "sequence_number": 0}
+_TEXT = {"type": "response.output_text.delta", "item_id": "i1", "output_index": 0, "content_index": 0, "delta": "a", "sequence_number": 1}
+_COMPLETED = {"type": "response.completed", "response": _response(status="completed"), "sequence_number": 2}
+
+RESPONSE_STREAMS: dict[str, Odd] = {
+    "without an end": _named(_CREATED, _TEXT),
+    "without a beginning": _named(_TEXT, _COMPLETED),
+    "nothing at all": Odd(b"", EVENTS),
+    "only an end": _named(_COMPLETED),
+    "completed twice": _named(_CREATED, _COMPLETED, _COMPLETED),
+    "text after completed": _named(_CREATED, _COMPLETED, _TEXT),
+    "response null": _named({**_CREATED, "response": None}, {**_COMPLETED, "response": None}),
+    "response a text": _named({**_COMPLETED, "response": "done"}),
+    "response absent": _named({"type": "response.completed"}),
+    "output null in completed": _named(_CREATED, {**_COMPLETED, "response": _response(status="completed", output=None)}),
+    "output of numbers in completed": _named(_CREATED, {**_COMPLETED, "response": _response(output=[1, None])}),
+    "usage a list in completed": _named(_CREATED, {**_COMPLETED, "response": _response(usage=[1])}),
+    "tokens as texts in completed": _named(
+        _CREATED, {**_COMPLETED, "response": _response(usage={"input_tokens": "1", "output_tokens": "2"})}
+    ),
+    "delta a number": _named(_CREATED, {**_TEXT, "delta": 5}, _COMPLETED),
+    "delta null": _named(_CREATED, {**_TEXT, "delta": None}, _COMPLETED),
+    "index a text": _named(_CREATED, {**_TEXT, "output_index": "0"}, _COMPLETED),
+    "index huge": _named(_CREATED, {**_TEXT, "output_index": 10**20}, _COMPLETED),
+    "type unknown": _named(_CREATED, {"type": "response.magic", "spell": 1}, _COMPLETED),
+    "type a number": _named({"type": 5}, _COMPLETED),
+    "type absent": _named({"delta": "a"}, _COMPLETED),
+    "item null": _named(_CREATED, {"type": "response.output_item.done", "output_index": 0, "item": None}, _COMPLETED),
+    "failed": _named(_CREATED, {"type": "response.failed", "response": _response(status="failed", error={"code": "x", "message": "no"})}),
+    "failed with an error that is a text": _named({"type": "response.failed", "response": _response(status="failed", error="no")}),
+    "incomplete without a reason": _named({"type": "response.incomplete", "response": _response(incomplete_details=None)}),
+    "error event": _named(_CREATED, {"type": "error", "code": "c", "message": "boom", "param": None}),
+    "error event without anything": _named(_CREATED, {"type": "error"}),
+    "broken event of a response": _named(_CREATED, b'{"type": "resp', _COMPLETED),
+    "event a list of a response": _named([1], _COMPLETED),
+    "DONE at the end": _named(_CREATED, _COMPLETED, done=b"data: [DONE]\n\n"),
+    "JSON where events were asked for": _body(_response(status="completed")),
+}
+
+
+def _message_of(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "m1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-x",
+        "content": [{"type": "text", "text": "hello"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+        **changes,
+    }
+
+
+_ANTHROPIC: dict[str, Any] = {
+    "content null": _message_of(content=None),
+    "content a text": _message_of(content="hello"),
+    "content of texts": _message_of(content=["hello", None, 5]),
+    "content empty": _message_of(content=[]),
+    "block without a type": _message_of(content=[{"text": "a"}]),
+    "block unknown": _message_of(content=[{"type": "magic", "spell": 1}]),
+    "text null": _message_of(content=[{"type": "text", "text": None}]),
+    "tool input a text": _message_of(content=[{"type": "tool_use", "id": "t", "name": "f", "input": "{}"}]),
+    "tool without anything": _message_of(content=[{"type": "tool_use"}]),
+    "thinking a number": _message_of(content=[{"type": "thinking", "thinking": 5, "signature": None}]),
+    "citations a text": _message_of(content=[{"type": "text", "text": "a", "citations": "b"}]),
+    "stop reason unknown": _message_of(stop_reason="because"),
+    "stop reason a number": _message_of(stop_reason=5),
+    "usage null": _message_of(usage=None),
+    "usage a text": _message_of(usage="a lot"),
+    "tokens as texts": _message_of(usage={"input_tokens": "1", "output_tokens": "2", "cache_read_input_tokens": "3"}),
+    "tokens negative": _message_of(usage={"input_tokens": -1, "output_tokens": -2}),
+    "cache creation a list": _message_of(usage={"input_tokens": 1, "output_tokens": 2, "cache_creation": [1]}),
+    "role null": _message_of(role=None),
+    "model a list": _message_of(model=["m"]),
+    "id a number": _message_of(id=5),
+    "error in a 200": {"type": "error", "error": {"type": "overloaded_error", "message": "no"}},
+    "error a text": {"type": "error", "error": "no"},
+    "a list": [1],
+    "null": None,
+    "two hundred levels": _message_of(extra=_deep(200)),
+    "lone surrogate": _message_of(content=[{"type": "text", "text": "a\ud800b"}]),
+}
+
+ANTHROPIC: dict[str, Odd] = {
+    **{name: _body(value) for name, value in _ANTHROPIC.items()},
+    "empty": Odd(b""),
+    "HTML": Odd(b"<html></html>", "text/html"),
+    "broken JSON": Odd(b'{"id": "m1", "content": ['),
+    "overloaded": Odd(b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', status=529),
+    "error that is a list": Odd(b"[1]", status=400),
+    "gzip broken part-way": Odd(_half_gzip(json.dumps(_message_of()).encode()), headers={"content-encoding": "gzip"}),
+    "redirect in a circle": Odd(b"", status=307, headers={"location": "{self}"}),
+}
+
+_MESSAGE_START = {"type": "message_start", "message": _message_of(content=[], stop_reason=None)}
+_BLOCK_START = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+_BLOCK_DELTA = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}
+_BLOCK_STOP = {"type": "content_block_stop", "index": 0}
+_MESSAGE_DELTA = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 5}}
+_MESSAGE_STOP = {"type": "message_stop"}
+_WHOLE = (_MESSAGE_START, _BLOCK_START, _BLOCK_DELTA, _BLOCK_STOP, _MESSAGE_DELTA, _MESSAGE_STOP)
+
+ANTHROPIC_STREAMS: dict[str, Odd] = {
+    "whole": _named(*_WHOLE),
+    "without a start": _named(*_WHOLE[1:]),
+    "without a stop": _named(*_WHOLE[:-1]),
+    "nothing at all": Odd(b"", EVENTS),
+    "only a stop": _named(_MESSAGE_STOP),
+    "started twice": _named(_MESSAGE_START, *_WHOLE),
+    "events after the stop": _named(*_WHOLE, _BLOCK_DELTA),
+    "block not started": _named(_MESSAGE_START, _BLOCK_DELTA, _MESSAGE_DELTA, _MESSAGE_STOP),
+    "message null": _named({"type": "message_start", "message": None}, *_WHOLE[1:]),
+    "message a text": _named({"type": "message_start", "message": "m"}, *_WHOLE[1:]),
+    "delta null": _named(_MESSAGE_START, _BLOCK_START, {**_BLOCK_DELTA, "delta": None}, *_WHOLE[3:]),
+    "delta of unknown type": _named(_MESSAGE_START, _BLOCK_START, {**_BLOCK_DELTA, "delta": {"type": "magic"}}, *_WHOLE[3:]),
+    "text a number": _named(_MESSAGE_START, _BLOCK_START, {**_BLOCK_DELTA, "delta": {"type": "text_delta", "text": 5}}, *_WHOLE[3:]),
+    "index a text": _named(_MESSAGE_START, {**_BLOCK_START, "index": "0"}, {**_BLOCK_DELTA, "index": "0"}, *_WHOLE[3:]),
+    "index absent": _named(_MESSAGE_START, {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}, *_WHOLE[4:]),
+    "index huge": _named(_MESSAGE_START, {**_BLOCK_START, "index": 10**20}, *_WHOLE[4:]),
+    "block null": _named(_MESSAGE_START, {**_BLOCK_START, "content_block": None}, *_WHOLE[2:]),
+    "tool input broken": _named(
+        _MESSAGE_START,
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}},
+        {**_BLOCK_DELTA, "delta": {"type": "input_json_delta", "partial_json": '{"a": '}},
+        *_WHOLE[3:],
+    ),
+    "usage a text in the delta": _named(*_WHOLE[:4], {**_MESSAGE_DELTA, "usage": "x"}, _MESSAGE_STOP),
+    "tokens as texts in the delta": _named(*_WHOLE[:4], {**_MESSAGE_DELTA, "usage": {"output_tokens": "5"}}, _MESSAGE_STOP),
+    "overloaded in the middle": _named(*_WHOLE[:3], {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    "error a text in the middle": _named(*_WHOLE[:3], {"type": "error", "error": "no"}),
+    "event unknown": _named({"type": "magic"}, *_WHOLE),
+    "type and name differ": Odd(b"event: ping\ndata: " + json.dumps(_BLOCK_DELTA).encode() + b"\n\n", EVENTS),
+    "no names": Odd(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in _WHOLE), EVENTS),
+    "broken event of a message": _named(*_WHOLE[:2], b'{"type": "content_', *_WHOLE[3:]),
+    "JSON where events were asked for": _body(_message_of()),
+    "gzip broken part-way": Odd(_half_gzip(_named(*_WHOLE * 5).body), EVENTS, headers={"content-encoding": "gzip"}),
+    "refused stream": Odd(b'{"type":"error","error":{"type":"invalid_request_error","message":"no"}}', status=400),
+}
+
+
 @dataclass(slots=True)
 class OddServer:
     """The address, and the number of requests."""
@@ -252,10 +428,30 @@ class OddServer:
 
     def base_url(self, kind: str, name: str) -> str:
         """For a client that is to get this answer."""
-        return f"{self.url}/{kind}/{list(TABLES[kind]).index(name)}/v1"
+        return f"{self.url}/{kind}/{_number(kind, name)}/v1"
 
 
-TABLES = {"plain": PLAIN, "stream": STREAMS, "responses": RESPONSES}
+TABLES = {
+    "plain": PLAIN,
+    "stream": STREAMS,
+    "responses": RESPONSES,
+    "responses-stream": RESPONSE_STREAMS,
+    "anthropic": ANTHROPIC,
+    "anthropic-stream": ANTHROPIC_STREAMS,
+}
+
+
+def _number(kind: str, name: str) -> int:
+    return list(TABLES[kind]).index(name)
+
+
+def _location(target: str, path: str) -> str:
+    """Where an answer sends its client: `{self}` is where it came from, another name in braces that answer's number."""
+    if target == "{self}":
+        return path
+    before, brace, rest = target.partition("{")
+    name, _, after = rest.partition("}")
+    return f"{before}{_number(before.strip('/'), name)}{after}" if brace else target
 
 
 @contextmanager
@@ -270,7 +466,8 @@ def odd_server() -> Generator[OddServer, None, None]:
             pass
 
         def do_GET(self) -> None:
-            self._answer(Odd(b'{"error": {"message": "not found"}}', status=404))
+            found = self.path == "/good"
+            self._answer(_body(_chat()) if found else Odd(b'{"error": {"message": "not found"}}', status=404))
 
         def do_POST(self) -> None:
             requests.append(self.rfile.read(int(self.headers["content-length"])))
@@ -282,7 +479,7 @@ def odd_server() -> Generator[OddServer, None, None]:
             if odd.content_type:
                 self.send_header("content-type", odd.content_type)
             for name, value in odd.headers.items():
-                self.send_header(name, value)
+                self.send_header(name, _location(value, self.path) if name == "location" else value)
             if odd.status != 204:
                 self.send_header("content-length", str(len(odd.body)))
             self.end_headers()

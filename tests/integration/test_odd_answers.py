@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import anthropic
 import openai
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.integration.anthropic_support import http_client as anthropic_http
 from tests.integration.capture_support import Calls, async_http_client, http_client, need
-from tests.integration.odd_answers import PLAIN, RESPONSES, STREAMS, TABLES, OddServer, odd_server
+from tests.integration.odd_answers import TABLES, OddServer, odd_server
+from tests.integration.outcomes import Outcome, raised
 from tracer.capture.wrapping import traced
 from tracer.export.readable import readable_spans
 from tracer.export.spans import spans_of
@@ -36,65 +38,42 @@ def server() -> Iterator[OddServer]:
 
 
 def test_there_are_many() -> None:
-    assert len(PLAIN) + len(STREAMS) + len(RESPONSES) >= 140
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a caller saw: shown values, and the exception that ended it."""
-
-    values: list[str]
-    error: tuple[str, str, str, str] | None = None
-
-
-def shown(value: Any) -> str:
-    if hasattr(value, "model_dump"):
-        sent = sorted(value.model_fields_set)
-        return f"{type(value).__name__} {sent} {value.__dict__!r}"
-    return f"{type(value).__name__} {value!r}"
-
-
-def error_of(error: BaseException) -> tuple[str, str, str, str]:
-    return (
-        type(error).__qualname__,
-        str(error),
-        type(error.__cause__).__qualname__,
-        type(error.__context__).__qualname__,
-    )
+    assert len(CASES) >= 230
 
 
 def ask(client: Any, kind: str) -> Any:
-    if kind == "responses":
-        return client.responses.create(model="m", input="hi")
-    return client.chat.completions.create(model="m", messages=MESSAGES, stream=kind == "stream")
+    stream = kind.endswith("stream")
+    if kind.startswith("anthropic"):
+        return client.messages.create(model="m", max_tokens=9, messages=MESSAGES, stream=stream)
+    if kind.startswith("responses"):
+        return client.responses.create(model="m", input="hi", stream=stream)
+    return client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
 
 
 def outcome_of(client: Any, kind: str) -> Outcome:
-    values: list[str] = []
+    outcome = Outcome()
     try:
         result = ask(client, kind)
-        if isinstance(result, openai.Stream):
-            for piece in result:  # pyright: ignore[reportUnknownVariableType]
-                values.append(shown(piece))  # noqa: PERF401
+        if isinstance(result, openai.Stream | anthropic.Stream):
+            outcome.take(cast("Iterator[Any]", result))
         else:
-            values.append(shown(result))
+            outcome.keep(result)
     except Exception as error:
-        return Outcome(values, error_of(error))
-    return Outcome(values)
+        outcome.error = raised(error)
+    return outcome
 
 
 async def async_outcome_of(client: Any, kind: str) -> Outcome:
-    values: list[str] = []
+    outcome = Outcome()
     try:
         result = await ask(client, kind)
-        if isinstance(result, openai.AsyncStream):
-            async for piece in result:  # pyright: ignore[reportUnknownVariableType]
-                values.append(shown(piece))  # noqa: PERF401
+        if isinstance(result, openai.AsyncStream | anthropic.AsyncStream):
+            await outcome.take_async(cast("AsyncIterator[Any]", result))
         else:
-            values.append(shown(result))
+            outcome.keep(result)
     except Exception as error:
-        return Outcome(values, error_of(error))
-    return Outcome(values)
+        outcome.error = raised(error)
+    return outcome
 
 
 def check_exports(record: Record, folder: Path) -> None:
@@ -118,10 +97,13 @@ def check_exports(record: Record, folder: Path) -> None:
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
 async def test_an_odd_answer(captured: Calls, server: OddServer, tmp_path: Path, kind: str, name: str, asynchronous: bool) -> None:
-    need(kind != "responses" or hasattr(openai.OpenAI, "responses"), "responses")
+    need(not kind.startswith("responses") or hasattr(openai.OpenAI, "responses"), "responses")
 
     def client() -> Any:
         more: dict[str, Any] = {"api_key": "none", "base_url": server.base_url(kind, name), "max_retries": 0}
+        if kind.startswith("anthropic"):
+            more |= {"base_url": more["base_url"].removesuffix("/v1"), "http_client": anthropic_http(asynchronous=asynchronous)}
+            return anthropic.AsyncAnthropic(**more) if asynchronous else anthropic.Anthropic(**more)
         if asynchronous:
             return openai.AsyncOpenAI(http_client=async_http_client(), **more)
         return openai.OpenAI(http_client=http_client(), **more)

@@ -63,6 +63,7 @@ class _Open:
     run: UUID
     parent: UUID | None
     is_step: bool = False
+    is_model: bool = False
     open_steps: int = 0
     """Steps of this sequence that are under way."""
     lease: Lease | None = None
@@ -148,12 +149,12 @@ class LangChainRuns:
     @_guarded
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """A model has answered."""
-        self._end(run_id, plain_result(response))
+        self._end(run_id, response)
 
     @_guarded
     def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
         """A model call came to nothing, was cancelled, or its stream was left."""
-        self._end(run_id, plain_result(response) if response is not None else None, error)
+        self._end(run_id, response, error)
 
     # Chains, prompts, parsers, graph nodes.
 
@@ -267,7 +268,8 @@ class LangChainRuns:
         for key in _SESSION_KEYS:
             if call.session is None and isinstance(metadata.get(key), str):
                 call.session = cast("str", metadata[key])
-        opened = self._runs[run_id] = _Open(begin_call(call, scope), run_id, parent_run, any(tag.startswith(_STEP) for tag in tags))
+        is_step = any(str(tag).startswith(_STEP) for tag in tags)
+        opened = self._runs[run_id] = _Open(begin_call(call, scope), run_id, parent_run, is_step, kind == LLM)
         self._count_step(opened, 1)
         return opened
 
@@ -332,12 +334,13 @@ class LangChainRuns:
         if opened.task is not None and opened.watch is not None:
             opened.task.remove_done_callback(opened.watch)
         call = opened.call
-        ending = COMPLETED
+        ending = COMPLETED if error is None else FAILED
         try:
             # What a model answered also holds its usage; content that is not wanted is left out by whoever writes the span.
             if output is not None and (call.content_outputs or call.operation == "langchain"):
-                call.output_json = to_json(output)
-                call.output_is_value = not isinstance(output, dict)
+                told: Any = plain_result(output) if opened.is_model else output
+                call.output_json = to_json(told)
+                call.output_is_value = not isinstance(told, dict)
             if error is not None:
                 ending = _ending_of(error)
                 call.failure = failure_of(error) if ending in (FAILED, CANCELLED) else None

@@ -73,11 +73,16 @@ def _found(scope: Scope) -> Scope:
     config_module = sys.modules.get("langchain_core.runnables.config")
     if config_module is None:
         return scope
-    config = cast("dict[str, Any]", config_module.var_child_runnable_config.get() or {})
-    run = getattr(config.get("callbacks"), "parent_run_id", None)
-    if run is None or run == scope.foreign:
+    try:
+        config = cast("dict[str, Any]", config_module.var_child_runnable_config.get() or {})
+        run = getattr(config.get("callbacks"), "parent_run_id", None)
+        if run is None or run == scope.foreign:
+            return scope
+        return handler().inside(scope, run)
+    except Exception as fault:
+        if not report_fault("finding LangChain's run", fault):
+            raise
         return scope
-    return handler().inside(scope, run)
 
 
 # Wrapping.

@@ -178,7 +178,14 @@ def _gives_up(watch: Watch, error: BaseException) -> bool:
     The next try happens outside of the caller's exception handler, so that no context clings to what comes of it.
     """
     call = watch.call
-    if refused_usage(call, error):
+    try:
+        refused = refused_usage(call, error)
+    except Exception as fault:
+        if not report_fault("reading a refusal", fault):
+            raise
+        # It may have been for what we added, which must not be the caller's trouble.
+        refused = call.asked_usage and hasattr(error, "status_code")
+    if refused:
         call.asked_usage = False
         return False
     watch.fail(error)

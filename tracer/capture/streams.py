@@ -72,14 +72,19 @@ class ByteTap:
 
 
 def _keep(attempt: Attempt, piece: bytes, most_bytes: int) -> None:
-    pieces = attempt.pieces
-    if not attempt.response_bytes:
-        attempt.first_piece = perf_counter_ns()
-    attempt.response_bytes += len(piece)
-    if pieces is not None and attempt.complete and attempt.response_bytes <= most_bytes:
-        pieces.append(piece)
-    else:
+    try:
+        pieces = attempt.pieces
+        if not attempt.response_bytes:
+            attempt.first_piece = perf_counter_ns()
+        attempt.response_bytes += len(piece)
+        if pieces is not None and attempt.complete and attempt.response_bytes <= most_bytes:
+            pieces.append(piece)
+        else:
+            attempt.complete = False
+    except Exception as fault:  # Memory may be short.
         attempt.complete = False
+        if not report_fault("keeping a piece", fault):
+            raise
 
 
 def tap_stream(stream: Any, watch: Watch) -> None:
@@ -117,6 +122,9 @@ def _taken(inner: Iterator[Any], watch: Watch, _sentinel: Sentinel, hidden: Hidd
                         continue
                 except AttributeError:
                     hidden.take_null_from(piece)
+                except Exception as fault:
+                    if not report_fault("looking at a piece", fault):
+                        raise
             yield piece
             note(clock())
     except GeneratorExit:
@@ -149,6 +157,9 @@ async def _taken_async(inner: Any, watch: Watch, _sentinel: Sentinel, hidden: Hi
                         continue
                 except AttributeError:
                     hidden.take_null_from(piece)
+                except Exception as fault:
+                    if not report_fault("looking at a piece", fault):
+                        raise
             yield piece
             note(clock())
     except GeneratorExit:

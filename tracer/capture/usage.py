@@ -41,10 +41,7 @@ def refused_usage(call: Call, error: BaseException) -> bool:
     """Whether the endpoint refused the request because of the option we added; remembered if so."""
     if not call.asked_usage or getattr(error, "status_code", None) not in (400, 422):
         return False
-    try:
-        said = f"{error} {getattr(error, 'body', '')}"
-    except Exception:
-        return False
+    said = f"{error} {getattr(error, 'body', '')}"
     if "stream_options" not in said and "include_usage" not in said:
         return False
     runtime.usage_refused.add(call.endpoint)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from tracer.capture.langchain_joining import is_langchain, traced_runnable
 from tracer.capture.sdk import sdk_of, traced_client
+from tracer.runtime import report_fault
 
 _Target = TypeVar("_Target")
 
@@ -15,16 +17,29 @@ _NO_OBJECTS = (type, types.ModuleType, types.FunctionType, types.BuiltinFunction
 
 
 def traced(target: _Target) -> _Target:
-    """A traced stand-in of the same type. Raises `TypeError` for something without any call we know."""
+    """A traced stand-in of the same type, or the target itself if none can be made.
+
+    Raises `TypeError` for something without any call we know.
+    """
+    capture = _capture_of(target)
+    try:
+        return capture(target)
+    except Exception as fault:
+        if not report_fault(f"wrapping {_shown(target)}", fault):
+            raise
+        return target
+
+
+def _capture_of(target: object) -> Callable[[Any], Any]:
     if sdk_of(target) is not None:
-        return traced_client(target)
+        return traced_client
     if is_langchain(target):
-        return traced_runnable(target)
+        return traced_runnable
     if has_verbs(target):
         # The marked place of a lazy import: wrapt takes longer to load than all the rest.
         from tracer.capture.objects import traced_object
 
-        return traced_object(target)
+        return traced_object
     raise TypeError(
         f"tracer.wrap() cannot wrap {_shown(target)}: it wraps clients of the OpenAI SDK (OpenAI, AsyncOpenAI, AzureOpenAI, "
         "AsyncAzureOpenAI and subclasses, with any base_url) and of Anthropic's, models, chains and graphs of LangChain, and any object "

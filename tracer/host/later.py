@@ -81,7 +81,10 @@ class Later(Generic[_Item]):
         except Exception as fault:
             report_fault("warming up", fault)
         while bell.get():
-            self.catch_up(timeout=threading.TIMEOUT_MAX)
+            try:
+                self.catch_up(timeout=threading.TIMEOUT_MAX)
+            except BaseException as fault:  # Of the application's processors: only Ctrl-C in the main thread is the user's.
+                report_fault("ending a call that was dropped", fault)
 
     def _do(self, item: _Item) -> None:
         try:

@@ -113,11 +113,11 @@ class Recorder:
         recorded.call = recorded.span = recorded.inside = None
         if call is None or span is None or context is None:
             return
-        if not span.is_recording():
-            with self._books:
-                self._sampled_out += 1
-            return
         try:
+            if not span.is_recording():
+                with self._books:
+                    self._sampled_out += 1
+                return
             record = self._reader.read(call)
             own, *attempts = spans_of(record, self._settings)
             try:
@@ -206,7 +206,7 @@ class RecordedSpan:
             if not report_fault("entering a span of the application's tracer provider", fault):
                 raise
             return None
-        return lambda: otel_context.attach(earlier)
+        return lambda: _put_back(earlier)
 
     def end(self, finalizing: bool) -> None:
         """The call has ended."""
@@ -270,6 +270,14 @@ def _context_under(parent: Parent | None, outside: SpanContext, current: Context
     if outside.is_valid and outside != host.outside:
         return None
     return otel_trace.set_span_in_context(host.span or NonRecordingSpan(host.context), current)
+
+
+def _put_back(earlier: Context) -> None:
+    try:
+        otel_context.attach(earlier)
+    except Exception as fault:
+        if not report_fault("leaving a span of the application's tracer provider", fault):
+            raise
 
 
 def _write(span: Any, data: SpanData, name: str) -> None:

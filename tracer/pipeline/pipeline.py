@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracer.call import Call
+from tracer.call import UNFINISHED, Call
 from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import make_metrics, wanted
 from tracer.pipeline.exits import hook_into_multiprocessing
+from tracer.pipeline.faults import swallow
 from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.metering import Metering
@@ -79,6 +80,7 @@ class Pipeline:
         self._overflow = itertools.count()
         self._stripped = itertools.count()
         self._late = itertools.count()
+        self._faulty = itertools.count()
         self._lifecycle = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,18 +110,25 @@ class Pipeline:
 
     def submit(self, call: Call) -> None:
         """Take a finished call. Safe in finalizers."""
-        if self._over:
-            next(self._late)
-        elif len(self._queue) >= self._limit:
-            next(self._overflow)
-        else:
-            weight = weight_of(call)
-            if weight and self._bytes_in - self._bytes_out + weight > self._most_bytes:
-                without_bodies(call)
-                next(self._stripped)
-                weight = 0
-            self._bytes_in += weight
-            self._queue.append(call)
+        try:
+            if self._over:
+                next(self._late)
+            elif len(self._queue) >= self._limit:
+                next(self._overflow)
+            else:
+                self._put(call)
+        except Exception:
+            next(self._faulty)
+            raise
+
+    def _put(self, call: Call) -> None:
+        weight = weight_of(call)
+        if weight and self._bytes_in - self._bytes_out + weight > self._most_bytes:
+            without_bodies(call)
+            next(self._stripped)
+            weight = 0
+        self._queue.append(call)
+        self._bytes_in += weight
 
     def start(self) -> None:
         """Start the worker, if it is not running in this process."""
@@ -255,6 +264,7 @@ class Pipeline:
                 dropped, shortened = dict(account.dropped), dict(account.shortened)
                 _add(dropped, QUEUE_FULL, overflow)
                 _add(dropped, "shut down", late)
+                _add(dropped, "error", count_of(self._faulty))
                 _add(shortened, QUEUE_FULL, stripped)
                 accounts[name] = {
                     "exported": account.exported,
@@ -271,6 +281,22 @@ class Pipeline:
     # The worker's side.
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as fault:  # Thrown in from outside.
+            report_fault("the worker", fault)
+        finally:
+            if not self._closing:
+                self._replace_worker()
+
+    def _replace_worker(self) -> None:
+        with self._lifecycle:
+            self._thread = None
+            runtime.running = False
+        if self._queue:  # Else the next call starts another one.
+            self.start()
+
+    def _serve(self) -> None:
         self._metering.begin()
         quiet = 0
         while True:
@@ -278,7 +304,7 @@ class Pipeline:
                 busy = self._deliver_next_batch()
                 self._announce()
                 self._metering.look()
-            except Exception as fault:
+            except BaseException as fault:
                 busy = False  # What fails again and again must not keep a processor busy.
                 report_fault("the worker", fault)
             if self._over:
@@ -311,16 +337,18 @@ class Pipeline:
                 marker = item
                 break
             if item is not None:
-                read = [self._reader.read(call) for call in self._recorded(item)]
+                read = [self._read(call) for call in self._recorded(item)]
                 records += read
                 if measuring:
                     own = next((record for record in read if record.call is item), None)
-                    measured.append(own or self._reader.read(item))
+                    measured.append(own or self._read(item))
             time.sleep(0)  # Give the interpreter lock to the application after each record.
-        self._metering.record(measured)
-        self._export(records)
-        if marker is not None:
-            marker.reached.set()
+        try:
+            self._metering.record(measured)
+            self._export(records)
+        finally:
+            if marker is not None:
+                marker.reached.set()
         return True
 
     def _take(self) -> Call | _Marker | None:
@@ -357,6 +385,15 @@ class Pipeline:
                 account.drop(NO_ROOM_TO_KEEP, decision.no_room)
         return decision.keep
 
+    def _read(self, call: Call) -> Record:
+        try:
+            return self._reader.read(call)
+        except BaseException as fault:
+            swallow("reading a call", fault)
+            # What was not read was not masked either.
+            call.content_inputs = call.content_outputs = False
+            return Record(call, call.ending or UNFINISHED)
+
     def _prepare(self) -> None:
         self._reader = CallReader(self._settings)
         settings = self._settings
@@ -385,16 +422,17 @@ class Pipeline:
             return
         for destination in self._destinations:
             theirs = _without_host(records) if destination.name == "otlp" else records
+            delivery = Delivery(dropped={"error": len(theirs)})
             try:
                 delivery = destination.export(theirs)
-            except Exception as fault:
-                report_fault(f"exporting to {destination.name}", fault)
-                delivery = Delivery(dropped={"error": len(theirs)})
-            for record in theirs:
-                if record.withheld:
-                    delivery.shorten(record.withheld, 1)
-            delivery.drop(LEFT_TO_HOST, len(records) - len(theirs))
-            self._settle(destination.name, delivery)
+            except BaseException as fault:
+                swallow(f"exporting to {destination.name}", fault)
+            finally:
+                for record in theirs:
+                    if record.withheld:
+                        delivery.shorten(record.withheld, 1)
+                delivery.drop(LEFT_TO_HOST, len(records) - len(theirs))
+                self._settle(destination.name, delivery)
 
     def _settle(self, name: str, delivery: Delivery) -> None:
         """Enter what became of records. Senders call this from their threads."""
@@ -431,8 +469,11 @@ def at_exit() -> None:
     """Bounded end of the process: open calls become unfinished, what is queued is sent within TRACER_EXIT_TIMEOUT."""
     pipeline = runtime.pipeline
     if isinstance(pipeline, Pipeline):
-        finish_open_calls()
-        pipeline.shutdown(runtime.settings.exit_timeout)
+        try:
+            finish_open_calls()
+            pipeline.shutdown(runtime.settings.exit_timeout)
+        except Exception as fault:
+            report_fault("ending the process", fault)
         _keep_interrupt()
 
 

@@ -15,6 +15,7 @@ from tracer.export.destination import Delivery
 from tracer.export.notices import Notices, quiet
 from tracer.export.transport import ACCEPTED, REFUSED, RETRY, STOP, TOO_LARGE, Item, Limits, Transport, Verdict
 from tracer.pipeline.backoff import Pace
+from tracer.pipeline.faults import swallow
 from tracer.pipeline.spooled import Shelf, SpooledWaiting
 from tracer.pipeline.waiting import QUEUE_FULL, Waiting
 from tracer.reading.record import Record
@@ -225,9 +226,16 @@ class Sender:
     # The sender's side.
 
     def _work(self) -> None:
-        with quiet():
-            while self._wait_for_work():
-                self._attempt()
+        try:
+            with quiet():
+                while self._wait_for_work():
+                    self._attempt()
+        except BaseException as fault:  # Thrown in from outside.
+            report_fault(f"the sender of {self.name}", fault)
+        finally:
+            with self._changed:
+                self._thread = None
+            self._start()  # Another one, if anything waits and it is not closed.
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -257,9 +265,9 @@ class Sender:
                     self._shorten(item, int(most))
             verdict = self._transport.send(batch, self._timeout())
             self._conclude(batch, verdict)
-        except Exception as fault:
-            report_fault(f"sending to {self.name}", fault)
+        except BaseException as fault:
             self._settle_dropped(batch, "internal")
+            swallow(f"sending to {self.name}", fault)
         finally:
             with self._changed:
                 self._busy = False
@@ -268,8 +276,8 @@ class Sender:
     def _limits(self) -> Limits:
         try:
             return self._transport.limits(self._timeout())
-        except Exception as fault:
-            report_fault(f"preparing {self.name}", fault)
+        except BaseException as fault:
+            swallow(f"preparing {self.name}", fault)
             return _CAREFUL
 
     def _timeout(self) -> float:

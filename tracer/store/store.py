@@ -67,16 +67,21 @@ class LocalStore:
                 self._notices.lost("encoding", 1, f"local store: a record could not be encoded: {error!r}")
         with self._lock:
             reason = "closed" if self._closed else self._written(rows, delivery.exported)
+            if self._closed:
+                self._disconnect()
         if reason is not None:
             delivery.drop(reason, delivery.exported)
             delivery.exported = 0
         return delivery
 
-    def close(self, timeout: float = 0.0) -> None:  # noqa: ARG002
-        """Close the file. Everything exported is in it already, so there is nothing to wait for."""
-        with self._lock:
-            self._closed = True
-            self._disconnect()
+    def close(self, timeout: float = 0.0) -> None:
+        """Close the file. An export that waits for another process has `timeout` seconds to end; else it closes the file itself."""
+        self._closed = True
+        if self._lock.acquire(timeout=max(0.0, timeout)):
+            try:
+                self._disconnect()
+            finally:
+                self._lock.release()
 
     def _written(self, rows: list[SpanRow], records: int) -> str | None:
         """Write the rows; the reason for dropping their records when that fails."""
