@@ -18,6 +18,7 @@ from uuid import UUID
 from tracer.call import CANCELLED, CHAIN, COMPLETED, FAILED, LLM, RETRIEVER, STOPPED, TOOL, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.capture.jsonable import to_json
+from tracer.capture.langchain_tracer import posted_by_langchain
 from tracer.capture.langchain_values import event_kind, picked, piece_kind, plain_constructor, plain_message, plain_parameters, plain_result
 from tracer.capture.threads import carry_scope_into_threads
 from tracer.runtime import begin_call, close_call, new_call, ready, recording, report_fault, runtime
@@ -261,6 +262,7 @@ class LangChainRuns:
         scope = Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming, caller=scope.caller)
         call = new_call(kind, scope)
         call.library = "langchain"
+        call.left_to_langchain = posted_by_langchain()
         call.operation = "langchain" if kind == LLM else "span"
         call.serialized_json = _serialized(kind, serialized, details, call)
         if kind == LLM and isinstance(given.get("ls_model_name"), str):

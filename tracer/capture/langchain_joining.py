@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from tracer.capture.import_hook import when_imported
 from tracer.capture.langchain import LangChainRuns
+from tracer.capture.langchain_tracer import keep_out_where_asked
 from tracer.runtime import ready, recording, report_fault, runtime
 from tracer.scope import Scope, current, find_through
 
@@ -65,6 +66,7 @@ def _register(context_module: Any) -> None:
     """LangChain forgets no hook: once for its module is enough."""
     if context_module not in _registered:
         _registered.append(context_module)
+        keep_out_where_asked(context_module)
         context_module.register_configure_hook(_switch, inheritable=True, handle_class=type(handler()))
 
 

@@ -22,6 +22,9 @@ from tracer.settings import Settings
 TIMEOUT = 10.0
 """Seconds that an ingest request may take."""
 
+LEFT_TO_LANGCHAIN = "posted by LangChain's own tracer"
+"""Why a record did not go to LangSmith from here."""
+
 INFO_TIMEOUT = 3.0
 """Seconds that a server may take to say what it takes; then it gets the defaults."""
 
@@ -89,6 +92,9 @@ class LangSmithTransport:
         """One item for each run of a sampled trace."""
         packed = Packed()
         for record in records:
+            if record.call.left_to_langchain:
+                packed.delivery.drop(LEFT_TO_LANGCHAIN, 1)
+                continue
             try:
                 run = run_of(record, self._settings)
                 if self._is_sampled(run):
@@ -102,7 +108,7 @@ class LangSmithTransport:
 
     def open(self, calls: Sequence[Call], /) -> list[Item]:
         """Creates of runs that go on."""
-        items = [self._opening(call) for call in calls]
+        items = [self._opening(call) for call in calls if not call.left_to_langchain]
         return [item for item in items if item is not None]
 
     def _opening(self, call: Call) -> Item | None:
