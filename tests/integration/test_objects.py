@@ -463,7 +463,7 @@ def test_nothing_is_recorded_when_off(fresh_runtime: Any) -> None:
     assert runtime.started_count() == 0
 
 
-@pytest.mark.parametrize("target", [object(), Model, types, print, lambda: 1, 5, "text", [1]], ids=repr)
+@pytest.mark.parametrize("target", [object(), Model, types, print, lambda: 1, 5, "text", [1]], ids=lambda value: type(value).__name__)
 def test_what_cannot_be_wrapped_is_said(target: Any) -> None:
     with pytest.raises(TypeError, match=r"cannot wrap [^:]*: .* any object with one of invoke"):
         tracer.wrap(target)

@@ -266,6 +266,7 @@ def test_the_checkout_is_a_distribution_with_the_entry_points_of_the_project() -
     assert found == {
         ("console_scripts", "tracer"): "tracer.cli.main:main",
         ("opentelemetry_instrumentor", "tracer"): "tracer.instrumentor:TracerInstrumentor",
+        ("pytest11", "tracer"): "tracer.pytest_plugin",
     }
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     assert all(f'{name} = "{value}"' in text for (_, name), value in found.items())

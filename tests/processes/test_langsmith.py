@@ -173,14 +173,18 @@ def test_memory_stays_bounded_while_the_backend_is_away() -> None:
         before = memory()
         work(6000)
         tracer.flush(1)
-        print(json.dumps([before, memory(), tracer.status()["destinations"]["langsmith"]]))
+        full = memory()
+        work(6000)
+        tracer.flush(1)
+        print(json.dumps([before, full, memory(), tracer.status()["destinations"]["langsmith"]]))
         """,
         **environment(f"http://127.0.0.1:{closed_port()}", TRACER_EXIT_TIMEOUT="0.2", TRACER_QUEUE_BYTES="8MiB"),
     )
     assert ended.status == 0, ended.err
-    before, after, account = json.loads(ended.out)
-    # 6,000 records of 20 kB are 120 MB.
-    assert after - before < 40_000_000
+    before, full, after, account = json.loads(ended.out)
+    # 6,000 records of 20 kB are 120 MB; once the queue is full, nothing is added to it.
+    assert full - before < 80_000_000
+    assert after - full < 20_000_000
     assert account["exported"] == 0
-    assert account["queued"] + sum(account["dropped"].values()) == 6300
+    assert account["queued"] + sum(account["dropped"].values()) == 12_300
     assert account["shortened"]["queue full"] > 4000
