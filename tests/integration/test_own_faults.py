@@ -95,6 +95,9 @@ class Broken:
     def __call__(self, *_: Any, **__: Any) -> Any:
         raise self.error("a bug of ours")
 
+    def __lt__(self, _: Any) -> bool:
+        return False
+
     def __ge__(self, _: Any) -> bool:
         raise self.error("a bug of ours")
 
@@ -126,7 +129,7 @@ IN_THE_CALLERS_THREAD = [
     Fault("tracer.capture.watch", "_is_kept", "reading a response", "plain|stream"),
     Fault("tracer.capture.watch", "failure_of", "reading an error", "refused|stream_cut|chat_ainvoke_refused"),
     Fault("tracer.capture.streams", "HiddenUsage", "watching a stream", "stream"),
-    Fault("tracer.capture.streams", "KEPT_BYTES", "keeping a piece", "stream"),
+    Fault("tracer.capture.watch", "KEPT_BYTES", "keeping a piece", "stream"),
     Fault("tracer.capture.langchain", "plain_message", "LangChain's on_chat_model_start", "langchain"),
     Fault("tracer.capture.langchain", "plain_result", "LangChain's on_llm_e", "langchain"),
     Fault("tracer.capture.langchain", "piece_kind", "LangChain's on_llm_new_token", "langchain_stream"),
