@@ -125,5 +125,6 @@ OF_CHAT_MODELS = (
 
 OF_THE_QUICKSTART = (
     Allowed(r"extra\.metadata\.LANG(SMITH|CHAIN)_.*", "Variables of the environment never leave.", only_sdks),
+    Allowed(r"extra\.runtime\.langchain(_core)?_version", "A version is told where LangChain is loaded.", only_sdks),
     Allowed(r"extra\.batch_size", "Each input of `generate` is a call of its own.", lambda sdk, ours: ours == 1),
 )

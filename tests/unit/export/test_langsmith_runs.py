@@ -22,6 +22,7 @@ from tracer.call import CANCELLED, COMPLETED, FAILED, LLM, STOPPED, Attempt, Cal
 from tracer.export.langsmith.places import place_of
 from tracer.export.langsmith.run import LangSmithRun, run_of, start_of
 from tracer.export.langsmith.usage import usage_metadata
+from tracer.pipeline.readings import CallReader
 from tracer.reading import read_call
 from tracer.reading.generation import Generation, Usage
 from tracer.runtime import begin_call, new_call
@@ -264,6 +265,23 @@ def test_hidden_content_is_in_no_part_of_a_run(what: str) -> None:
             assert SECRET not in text
         run = json_of(run_of(read_call(call), Settings(langsmith_hide_outputs=True)))
         assert run["error"] == "openai.BadRequestError"
+
+
+def test_what_is_masked_does_not_come_back_with_the_bytes_of_the_request() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"key sk-proj-0123456789abcdefghij0123456789abcdefghij"}]}'
+    for call in (chat_call(body), chat_call(body, by_chat_model=True)):
+        record = CallReader(Settings(mask=("secrets",))).read(call)
+        run = json_of(run_of(record, Settings()))
+        assert "0123456789abcdefghij" not in repr(run)
+        assert "key " in repr(run["inputs"])
+
+
+def test_another_endpoint_is_no_model_and_shows_no_ids() -> None:
+    call = chat_call(b"{}", b'{"id":"file-1"}', method="GET", path="/files/file-1", template="/files/{id}")
+    call.kind, call.operation = "request", "endpoint"
+    run = json_of(run_of(read_call(call), Settings()))
+    assert (run["name"], run["run_type"]) == ("GET /files/{id}", "chain")
+    assert "ls_model_type" not in run["extra"]["metadata"]
 
 
 def test_answers_are_hidden_with_their_usage_kept() -> None:

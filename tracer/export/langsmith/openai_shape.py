@@ -125,9 +125,9 @@ def metadata_of(call: Call, generation: Generation, show_parameters: bool) -> Js
     return metadata
 
 
-def _model_type(call: Call) -> str:
-    if call.kind == EMBEDDING:
-        return "embedding"
+def _model_type(call: Call) -> str | None:
+    if call.kind != LLM:
+        return "embedding" if call.kind == EMBEDDING else None
     return "llm" if call.operation == "completions" else "chat"
 
 

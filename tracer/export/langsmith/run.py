@@ -122,7 +122,7 @@ def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
 
 
 def _name(call: Call) -> str:
-    return call.name or openai_shape.name_of(call) or f"{call.method} {call.path}".strip() or call.kind
+    return call.name or openai_shape.name_of(call) or f"{call.method} {call.template or call.path}".strip() or call.kind
 
 
 def _run_type(call: Call) -> str:

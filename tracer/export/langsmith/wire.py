@@ -32,6 +32,8 @@ PLAIN = ""
 # Bytes of the note that contents were left out.
 _MARK = 200
 
+_BUFFER = 4096
+
 _ZSTD_LEVEL = 1
 _GZIP_LEVEL = 6
 
@@ -72,8 +74,13 @@ def item_of(run: LangSmithRun, opens: bool = False) -> Item:
         "error": None if run.error is None else json_bytes(run.error),
         "serialized": run.serialized,
     }
-    parts = {RUN: json_bytes(top), **{name: data for name, data in given.items() if data is not None}}
+    parts = {RUN: _compact(json_bytes(top)), **{name: _compact(data) for name, data in given.items() if data is not None}}
     return Item(parts, key=run.id, opens=opens, overhead=PART_OVERHEAD * len(parts))
+
+
+def _compact(data: bytes) -> bytes:
+    """A part that may wait for long, in no more memory than it needs: what orjson writes keeps a buffer of 4 KiB."""
+    return bytes(memoryview(data)) if len(data) < _BUFFER else data
 
 
 def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
@@ -89,7 +96,7 @@ def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
         # Both fields have to be objects.
         parts[name] = data if data.startswith(b"{") else b"{}"
     parts["extra"] = _marked(parts.get("extra", b"{}"), cut.original_bytes, cut.original_sha256)
-    return parts
+    return {name: _compact(data) for name, data in parts.items()}
 
 
 def multipart(items: Sequence[Item], boundary: str) -> Iterator[bytes]:
