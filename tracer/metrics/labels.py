@@ -61,7 +61,10 @@ def labels_of(values: Mapping[str, object]) -> Labels:
     for name, value in values.items():
         if value is None or value == "" or name not in ALLOWED:
             continue
-        labels[name] = value if isinstance(value, int) else shorten_text(well_formed(str(value)), _LONGEST)
+        if isinstance(value, int) or (type(value) is str and len(value) <= _LONGEST and value.isascii()):
+            labels[name] = value
+        else:
+            labels[name] = shorten_text(well_formed(str(value)), _LONGEST)
     return labels
 
 
