@@ -6,6 +6,7 @@ Source: the LangSmith run protocol, `segment("." segment)*` with `segment = YYYY
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
@@ -14,28 +15,47 @@ from tracer.call import Ancestor
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _SEGMENT = re.compile(r"([0-9]{8}T[0-9]{12}Z)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_ORDER = re.compile(rf"{_SEGMENT.pattern}(?:\.{_SEGMENT.pattern})*")
+
+Run = tuple[int, int]
+"""Id and start (Unix nanoseconds, 0 where it is not known)."""
 
 
 def dotted_order_of(run: Ancestor) -> str:
-    """The dotted order of a run, with all that is known of its ancestors; empty for a span that is no run.
+    """The dotted order of a run, with all that is known of its ancestors; empty for a span that is no run."""
+    return joined(*ancestry_of(run))[0]
+
+
+def ancestry_of(run: Ancestor | None) -> tuple[str, list[Run]]:
+    """The place in another process that the trace goes on from (empty for none), and the runs from there down to this one.
+
+    What is no dotted order is left aside.
+    """
+    runs: list[Run] = []
+    while run is not None and run.run_id is not None:
+        if _ORDER.fullmatch(run.dotted_order):
+            return run.dotted_order, runs[::-1]
+        runs.append((run.run_id, run.started_wall))
+        run = run.above
+    return "", runs[::-1]
+
+
+def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:
+    """The dotted order of the last of `runs` below the place `above`, and its start in Unix microseconds.
 
     Times never decrease on the way down, not even where a clock was set back.
     """
-    above = ""
-    runs: list[tuple[int, int]] = []
-    link: Ancestor | None = run
-    while link is not None and link.run_id is not None:
-        if link.dotted_order:
-            above = link.dotted_order
-            break
-        runs.append((link.run_id, link.started_wall))
-        link = link.above
     start = _last_start(above)
     segments = [above] if above else []
-    for run_id, wall in reversed(runs):
+    for run_id, wall in runs:
         start = max(start, (wall or _wall_of(run_id)) // 1000)
-        segments.append(f"{_EPOCH + timedelta(microseconds=start):{_TIME}}{UUID(int=run_id)}")
-    return ".".join(segments)
+        segments.append(f"{moment(start):{_TIME}}{UUID(int=run_id)}")
+    return ".".join(segments), start
+
+
+def moment(microseconds: int) -> datetime:
+    """A time in Unix microseconds, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def runs_in(text: str) -> list[int]:
@@ -55,10 +75,13 @@ def runs_in(text: str) -> list[int]:
 
 
 def _last_start(order: str) -> int:
-    """The start of the last run in a dotted order, in Unix microseconds; 0 of an empty one."""
+    """The start of the last run in a dotted order, in Unix microseconds; 0 of an empty one, and of one that names no possible time."""
     if not order:
         return 0
-    since = datetime.strptime(order.rpartition(".")[2][:-36], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
+    try:
+        since = datetime.strptime(order.rpartition(".")[2][:-36], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
+    except ValueError:
+        return 0
     return since // timedelta(microseconds=1)
 
 

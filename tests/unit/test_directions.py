@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.masking": ("tracer.call", "tracer.reading", "tracer.scope"),
     "tracer.bundled_prices": (),
     "tracer.cost": ("tracer.bundled_prices", "tracer.reading"),
-    "tracer.export": ("tracer.call", "tracer.cost", "tracer.reading", "tracer.settings"),
+    "tracer.export": ("tracer.call", "tracer.cost", "tracer.dotted_order", "tracer.reading", "tracer.settings"),
     "tracer.pipeline": (
         "tracer.call",
         "tracer.cost",

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
 from tracer.call import Call
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_SEGMENT = r"(\d{8}T\d{12}Z)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-_ORDER = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*")
-_TIME = "%Y%m%dT%H%M%S%fZ"
+from tracer.dotted_order import Run, ancestry_of, joined, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +26,7 @@ def place_of(call: Call) -> Place:
     >>> place_of(Call(0x01A207820C0A7940A194910CC8B1D75C, 1, 1, started_wall=1795422293002678000)).dotted_order
     '20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c'
     """
-    prefix, runs = _ancestry(call)
-    start = _end_of(prefix)
-    segments = [prefix] if prefix else []
-    for run_id, wall in runs:
-        # Times never decrease on the way down.
-        start = max(start, (wall or _wall_of(run_id)) // 1000)
-        segments.append(f"{moment(start):{_TIME}}{UUID(int=run_id)}")
-    order = ".".join(segments)
+    order, start = joined(*_ancestry(call))
     above = order.split(".")[:-1]
     return Place(
         id=str(UUID(int=call.run_id)),
@@ -48,11 +35,6 @@ def place_of(call: Call) -> Place:
         dotted_order=order,
         start=start,
     )
-
-
-def moment(microseconds: int) -> datetime:
-    """A time in Unix microseconds, in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def iso(microseconds: int) -> str:
@@ -64,39 +46,12 @@ def iso(microseconds: int) -> str:
     return moment(microseconds).isoformat(timespec="microseconds")
 
 
-def _ancestry(call: Call) -> tuple[str, list[tuple[int, int]]]:
-    """The place in another process that the trace goes on from, and run ids and starts from there down to the call."""
-    runs = [(call.run_id, call.started_wall)]
-    if call.parent_run_id is None:
-        return "", runs
-    if call.above is None:
+def _ancestry(call: Call) -> tuple[str, list[Run]]:
+    """What is known of the runs above a call, and the call itself."""
+    own = (call.run_id, call.started_wall)
+    if call.above is None and call.parent_run_id is not None:
         # Nothing but ids is known.
         root = call.root_run_id or call.trace_id
-        runs += [(run_id, 0) for run_id in dict.fromkeys((call.parent_run_id, root)) if run_id != call.run_id]
-        return "", runs[::-1]
-    prefix = ""
-    link = call.above
-    while link is not None and link.run_id is not None:
-        if _ORDER.fullmatch(link.dotted_order):
-            prefix = link.dotted_order
-            break
-        runs.append((link.run_id, link.started_wall))
-        link = link.above
-    return prefix, runs[::-1]
-
-
-def _end_of(order: str) -> int:
-    """The start of the last run in a dotted order, in microseconds; 0 of an empty one."""
-    match = re.search(_SEGMENT + "$", order)
-    if match is None:
-        return 0
-    try:
-        since = datetime.strptime(match[1], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
-    except ValueError:
-        return 0
-    return since // timedelta(microseconds=1)
-
-
-def _wall_of(run_id: int) -> int:
-    """The Unix time in nanoseconds that a UUIDv7 tells, to the millisecond."""
-    return (run_id >> 80) * 1_000_000
+        return "", [*((run_id, 0) for run_id in dict.fromkeys((root, call.parent_run_id)) if run_id != call.run_id), own]
+    prefix, runs = ancestry_of(call.above if call.parent_run_id is not None else None)
+    return prefix, [*runs, own]
