@@ -16,7 +16,7 @@ from typing import Any, cast
 import orjson
 import zstandard
 
-from tests.support import PATIENCE
+from tests.support import PATIENCE, running_server
 
 Json = dict[str, Any]
 PARTS = ("inputs", "outputs", "events", "extra", "error", "serialized")
@@ -296,17 +296,11 @@ def _decompressed(body: bytes, encoding: str | None) -> bytes:
 def langsmith(info: Json | None = FULL, **values: Any) -> Generator[LangSmith, None, None]:
     """Serve on loopback. At the end nothing may have been wrong with what came."""
     state = LangSmith(info, **values)
-    server = Server(state)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield state
-    finally:
-        state.release.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(PATIENCE)
+    with running_server(Server(state)) as state.url:
+        try:
+            yield state
+        finally:
+            state.release.set()
     assert state.complaints == [], state.complaints[:3]
 
 

@@ -218,16 +218,22 @@ def collecting(hang: bool = False) -> Generator[Collector, None, None]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as collector.url:
+        try:
+            yield collector
+        finally:
+            if collector.hold is not None:
+                collector.hold.set()
+
+
+@contextmanager
+def running_server(server: ThreadingHTTPServer) -> Generator[str, None, None]:
+    """The address of a server on loopback, while it serves."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield collector
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        if collector.hold is not None:
-            collector.hold.set()
         server.shutdown()
         server.server_close()
         thread.join(PATIENCE)

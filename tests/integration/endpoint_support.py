@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import re
-import threading
 import typing
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Literal, Union
 import typing_extensions
 from pydantic import BaseModel
 
-from tests.support import PATIENCE
+from tests.support import running_server
 from tracer.capture.kinds import class_of
 
 PRIVATE = "confidential"
@@ -284,13 +283,5 @@ def any_server() -> Generator[AnyServer, None, None]:
         def handle_error(self, request: object, client_address: object) -> None:
             """Callers that leave before the end are what some tests are about."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    owner.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with running_server(Server(("127.0.0.1", 0), Handler)) as owner.address:
         yield owner
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(PATIENCE)

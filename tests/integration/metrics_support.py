@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.util._once import Once
 
 import tracer
-from tests.support import PATIENCE
+from tests.support import running_server
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import load
 from tracer.replay.sdk import call_arguments, client_arguments
@@ -125,17 +125,8 @@ def receiving(statuses: list[int] | None = None) -> Generator[Receiver, None, No
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as receiver.url:
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(PATIENCE)
 
 
 def ask(server: ReplayServer, recording: Any, behaviour: Behaviour | None = None, stop_after: int = -1, **more: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support import running_server
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -486,13 +487,5 @@ def odd_server() -> Generator[OddServer, None, None]:
             if odd.status != 204:
                 self.wfile.write(odd.body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield OddServer(f"http://127.0.0.1:{server.server_port}", requests)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield OddServer(address, requests)

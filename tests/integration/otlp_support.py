@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support import Delivering
+from tests.support import Delivering, running_server
 from tracer.call import Attempt, Call
 from tracer.export.otlp import OtlpTransport
 from tracer.reading.generation import Cost, Generation, Message, Usage
@@ -126,17 +126,13 @@ def serving(collector: Collector) -> Generator[Collector, None, None]:
 
     server = _Server(("127.0.0.1", collector.port), Handler)
     server.tls = collector.tls
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    collector.url = f"{'http' if collector.tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield collector
-    finally:
-        if collector.hang is not None:
-            collector.hang.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with running_server(server) as address:
+        collector.url = address if collector.tls is None else address.replace("http", "https", 1)
+        try:
+            yield collector
+        finally:
+            if collector.hang is not None:
+                collector.hang.set()
 
 
 def free_port() -> int:
