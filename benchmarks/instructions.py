@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks import programs
 from benchmarks.measure import Row
@@ -111,25 +110,12 @@ def _switch(state: str) -> None:
     subprocess.run(["callgrind_control", "-i", state, str(os.getpid())], check=True, capture_output=True)
 
 
-def _bare(payload: str, _endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _bare(payload: str) -> programs.Running:
     client = programs.client()
     return lambda: programs.call(client, payload), lambda: None
 
 
-def _span(payload: str, endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    provider, otel = programs.otel_tracer(endpoint + "/v1/traces")
-    return programs.hand_written(programs.client(), otel, payload), provider.force_flush
-
-
-def _ours(payload: str, endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    import tracer
-
-    tracer.configure(quiet=True, otlp_endpoint=endpoint)
-    client = tracer.wrap(programs.client())
-    return lambda: programs.call(client, payload), lambda: tracer.flush(60)
-
-
-def _model(endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _model(endpoint: str) -> programs.Running:
     import tracer
 
     tracer.configure(quiet=True, otlp_endpoint=endpoint)
@@ -138,10 +124,10 @@ def _model(endpoint: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
     return lambda: chat.invoke(messages), lambda: tracer.flush(60)
 
 
-_PROGRAMS: dict[str, Callable[[str, str], tuple[Callable[[], Any], Callable[[], Any]]]] = {
-    "bare": _bare,
-    "span": _span,
-    "ours": _ours,
+_PROGRAMS: dict[str, Callable[[str, str], programs.Running]] = {
+    "bare": lambda payload, _endpoint: _bare(payload),
+    "span": lambda payload, endpoint: programs.by_hand(endpoint, payload),
+    "ours": lambda payload, endpoint: programs.wrapped(payload, otlp_endpoint=endpoint),
     "model-off": lambda _payload, _endpoint: _model(""),
     "model-on": lambda _payload, endpoint: _model(endpoint),
 }

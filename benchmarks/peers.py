@@ -22,31 +22,16 @@ BLOCKS = 40
 CALLS = 20
 _RUNS = 3
 
-Peer = tuple[Callable[[], Any], Callable[[], Any]]
+
+def _ours(endpoint: str) -> programs.Running:
+    return programs.wrapped(otlp_endpoint=endpoint)
 
 
-def _by_hand(endpoint: str) -> Peer:
-    provider, otel = programs.otel_tracer(endpoint + "/v1/traces")
-    return programs.hand_written(programs.client(), otel), provider.force_flush
+def _ours_to_langsmith(endpoint: str) -> programs.Running:
+    return programs.wrapped(langsmith_tracing=True, langsmith_key="none", langsmith_endpoint=endpoint)
 
 
-def _ours(endpoint: str) -> Peer:
-    import tracer
-
-    tracer.configure(quiet=True, otlp_endpoint=endpoint)
-    client = tracer.wrap(programs.client())
-    return lambda: programs.call(client), lambda: tracer.flush(60)
-
-
-def _ours_to_langsmith(endpoint: str) -> Peer:
-    import tracer
-
-    tracer.configure(quiet=True, langsmith_tracing=True, langsmith_key="none", langsmith_endpoint=endpoint)
-    client = tracer.wrap(programs.client())
-    return lambda: programs.call(client), lambda: tracer.flush(60)
-
-
-def _langsmith(endpoint: str) -> Peer:
+def _langsmith(endpoint: str) -> programs.Running:
     os.environ.update(LANGSMITH_TRACING="true", LANGSMITH_API_KEY="none", LANGSMITH_ENDPOINT=endpoint)
     from langsmith import Client
     from langsmith.wrappers import wrap_openai
@@ -56,37 +41,35 @@ def _langsmith(endpoint: str) -> Peer:
     return lambda: programs.call(client), langsmith.flush
 
 
-def _official(endpoint: str) -> Peer:
+def _official(endpoint: str) -> programs.Running:
     from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
     os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
-    provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    client = programs.client()
-    return lambda: programs.call(client), provider.force_flush
+    return _instrumented(OpenAIInstrumentor(), endpoint)
 
 
-def _openinference(endpoint: str) -> Peer:
+def _openinference(endpoint: str) -> programs.Running:
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
-    provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    client = programs.client()
-    return lambda: programs.call(client), provider.force_flush
+    return _instrumented(OpenAIInstrumentor(), endpoint)
 
 
-def _openllmetry(endpoint: str) -> Peer:
+def _openllmetry(endpoint: str) -> programs.Running:
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
+    return _instrumented(OpenAIInstrumentor(), endpoint)
+
+
+def _instrumented(instrumentor: Any, endpoint: str) -> programs.Running:
     provider, _ = programs.otel_tracer(endpoint + "/v1/traces")
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    instrumentor.instrument(tracer_provider=provider)
     client = programs.client()
     return lambda: programs.call(client), provider.force_flush
 
 
-PEERS: dict[str, Callable[[str], Peer]] = {
-    "OTel span by hand": _by_hand,
+PEERS: dict[str, Callable[[str], programs.Running]] = {
+    "OTel span by hand": programs.by_hand,
     "tracer": _ours,
     "tracer to LangSmith": _ours_to_langsmith,
     "langsmith wrap_openai": _langsmith,

@@ -127,6 +127,26 @@ def hand_written(openai: OpenAI, tracer: Any, payload: str = "small") -> Callabl
     return run
 
 
+Running = tuple[Callable[[], Any], Callable[[], Any]]
+"""A call, and what waits until everything is delivered."""
+
+
+def by_hand(endpoint: str, payload: str = "small") -> Running:
+    """O, to an OTLP endpoint."""
+    provider, otel = otel_tracer(endpoint + "/v1/traces")
+    return hand_written(client(), otel, payload), provider.force_flush
+
+
+def wrapped(payload: str = "small", **settings: Any) -> Running:
+    """The call of a client that is wrapped, with these settings."""
+    # Imported here: processes that measure others are not to load it.
+    import tracer
+
+    tracer.configure(quiet=True, **settings)
+    traced = tracer.wrap(client())
+    return lambda: call(traced, payload), lambda: tracer.flush(60)
+
+
 def hand_written_async(openai: AsyncOpenAI, tracer: Any) -> Callable[[], Any]:
     """O for an async call."""
 
