@@ -27,7 +27,7 @@ def protocol_of(settings: Settings) -> str:
     if settings.otlp_protocol is not None:
         return settings.otlp_protocol
     given = settings.otlp_traces_endpoint or settings.otlp_endpoint
-    return GRPC if given and urlsplit(_with_scheme(given, "http")).port == GRPC_PORT else HTTP_PROTOBUF
+    return GRPC if given and urlsplit(with_scheme(given, "http")).port == GRPC_PORT else HTTP_PROTOBUF
 
 
 def endpoint_of(settings: Settings) -> str:
@@ -43,10 +43,10 @@ def endpoint_of(settings: Settings) -> str:
     """
     if protocol_of(settings) == GRPC:
         given = settings.otlp_traces_endpoint or settings.otlp_endpoint or f"http://localhost:{GRPC_PORT}"
-        return _with_scheme(given, "http" if settings.otlp_insecure else "https")
+        return with_scheme(given, "http" if settings.otlp_insecure else "https")
     if settings.otlp_traces_endpoint:
-        return _with_scheme(settings.otlp_traces_endpoint, "http")
-    return f"{_with_scheme(settings.otlp_endpoint or f'http://localhost:{HTTP_PORT}', 'http').rstrip('/')}/{TRACES_PATH}"
+        return with_scheme(settings.otlp_traces_endpoint, "http")
+    return f"{with_scheme(settings.otlp_endpoint or f'http://localhost:{HTTP_PORT}', 'http').rstrip('/')}/{TRACES_PATH}"
 
 
 def target_of(endpoint: str) -> tuple[str, bool]:
@@ -82,6 +82,6 @@ def without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _with_scheme(endpoint: str, scheme: str) -> str:
-    # The settings also allow host:port, the form that is common for gRPC.
+def with_scheme(endpoint: str, scheme: str) -> str:
+    """The URL of an endpoint; the settings also allow host:port, the form that is common for gRPC."""
     return endpoint if "://" in endpoint else f"{scheme}://{endpoint}"

@@ -37,9 +37,10 @@ def encoded_span(span: SpanData, limits: SpanLimits | None = None) -> bytes:
     Nothing of a span that `spans_of` made makes this raise.
     """
     attributes: Mapping[str, AttributeValue] = span.attributes
-    events = [_event(event) for event in span.events] if span.events else ()
     dropped = dropped_events = 0
-    if limits is not None and limits.any:
+    if limits is None or not limits.any:
+        events = [_event(event) for event in span.events]
+    else:
         bounded = limits.attributes_of(span)
         attributes, dropped = bounded.kept, bounded.dropped
         kept = span.events[: limits.events]
@@ -73,7 +74,7 @@ def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Attr
             parts.append(tag)
             parts.append(_texts.get((name, value)) or _text_pair(name, value))
         else:
-            parts.append(field(tag, _key(name) + _any(value)))
+            parts.append(field(tag, _key(name) + field(b"\x12", _any_value(value))))
 
 
 def varint(number: int) -> bytes:
@@ -119,11 +120,6 @@ def _key(name: str) -> bytes:
             _names.clear()
         _names[name] = key
     return key
-
-
-def _any(value: AttributeValue) -> bytes:
-    """`KeyValue.value`, tag and length included."""
-    return field(b"\x12", _any_value(value))
 
 
 def _any_value(value: object) -> bytes:

@@ -18,7 +18,7 @@ BAD_KEY = "Check OTEL_EXPORTER_OTLP_HEADERS. Nothing more is sent there until th
 CERTIFICATES = f"Check {AUTHORITY}, and {CLIENT} where the endpoint asks for one."
 
 _ADVICE = {401: BAD_KEY, 403: BAD_KEY, 404: "Check the path of the endpoint."}
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compress(body, 6), "deflate": zlib.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compress(body, 6), "deflate": zlib.compress}
 
 
 class HttpWire:
@@ -27,7 +27,7 @@ class HttpWire:
     def __init__(self, endpoint: str, protocol: str, headers: Mapping[str, str], compression: str, certificates: Certificates) -> None:
         self._endpoint = endpoint
         self._json = protocol == HTTP_JSON
-        self._compress = _COMPRESS.get(compression, bytes)
+        self._compress = COMPRESS.get(compression, bytes)
         self._certificates = certificates
         self._checked = False
         client, key = certificates.client, certificates.key

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+from tracer.export.endpoint import GRPC, GRPC_PORT, HTTP_JSON, HTTP_PORT, HTTP_PROTOBUF, with_scheme, without_secrets
 from tracer.export.http import Http, judge, judge_error
 from tracer.export.notices import INTERVAL, logger, silence_exporters
-from tracer.export.readable import version
+from tracer.export.otlp_http import COMPRESS
+from tracer.export.resource import version
 from tracer.export.transport import ACCEPTED, RETRY, STOP, Verdict
 from tracer.settings import Settings
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import AggregationTemporality
     from opentelemetry.sdk.metrics.view import Aggregation
 
-GRPC = "grpc"
-GRPC_PORT = 4317
 PATH = "v1/metrics"
 METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
@@ -38,7 +35,6 @@ _ADVICE = {
     404: "Check the path of the endpoint, or set OTEL_METRICS_EXPORTER=none if it takes no metrics.",
 }
 _UNREACHABLE = "Start a collector there, or set OTEL_EXPORTER_OTLP_METRICS_ENDPOINT."
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compress(body, 6), "deflate": zlib.compress}
 
 
 class _Wire(Protocol):
@@ -52,8 +48,7 @@ class OtlpOutlet:
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = endpoint_of(settings)
-        parts = urlsplit(self.endpoint)
-        self._shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        self._shown = without_secrets(self.endpoint)
         self._place = f"OTLP endpoint {self._shown}"
         self._timeout = settings.otlp_metrics_timeout
         # Cumulative metrics say everything again the next time.
@@ -62,7 +57,7 @@ class OtlpOutlet:
         self._stopped = False
         self._said: dict[str, float] = {}
         self._wire: _Wire = _GrpcWire(self.endpoint, settings) if protocol_of(settings) == GRPC else _HttpWire(self.endpoint, settings)
-        if settings.otlp_metrics_protocol == "http/json":
+        if settings.otlp_metrics_protocol == HTTP_JSON:
             logger.warning("tracer: metrics are not sent as http/json; using http/protobuf to %s.", self._shown)
 
     def push(self, data: Any, timeout: float, /) -> bool:
@@ -125,7 +120,7 @@ class OtlpOutlet:
 class _HttpWire:
     def __init__(self, endpoint: str, settings: Settings) -> None:
         self._endpoint = endpoint
-        self._compress = _COMPRESS.get(settings.otlp_metrics_compression, bytes)
+        self._compress = COMPRESS.get(settings.otlp_metrics_compression, bytes)
         compression = settings.otlp_metrics_compression
         certificate, key = settings.otlp_metrics_client_certificate, settings.otlp_metrics_client_key
         self._http = Http(
@@ -246,7 +241,7 @@ def protocol_of(settings: Settings) -> str:
     if settings.otlp_metrics_protocol is not None:
         return settings.otlp_metrics_protocol
     given = settings.otlp_metrics_endpoint or settings.otlp_endpoint
-    return GRPC if given and urlsplit(_with_scheme(given)).port == GRPC_PORT else "http/protobuf"
+    return GRPC if given and urlsplit(with_scheme(given, "http")).port == GRPC_PORT else HTTP_PROTOBUF
 
 
 def endpoint_of(settings: Settings) -> str:
@@ -256,11 +251,7 @@ def endpoint_of(settings: Settings) -> str:
     'http://collector:4318/v1/metrics'
     """
     if settings.otlp_metrics_endpoint:
-        return _with_scheme(settings.otlp_metrics_endpoint)
+        return with_scheme(settings.otlp_metrics_endpoint, "http")
     if protocol_of(settings) == GRPC:
-        return _with_scheme(settings.otlp_endpoint or f"localhost:{GRPC_PORT}")
-    return f"{_with_scheme(settings.otlp_endpoint or 'localhost:4318').rstrip('/')}/{PATH}"
-
-
-def _with_scheme(endpoint: str) -> str:
-    return endpoint if "://" in endpoint else f"http://{endpoint}"
+        return with_scheme(settings.otlp_endpoint or f"localhost:{GRPC_PORT}", "http")
+    return f"{with_scheme(settings.otlp_endpoint or f'localhost:{HTTP_PORT}', 'http').rstrip('/')}/{PATH}"
