@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tracer.reading.record import Record
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 
 @dataclass(slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracer.call import Call
 from tracer.export.destination import Delivery
-from tracer.reading.record import Record
+
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 ACCEPTED = "accepted"
 RETRY = "retry"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracer.export.destination import Delivery, Destination
 from tracer.export.transport import Transport
@@ -12,9 +12,11 @@ from tracer.pipeline.ledger import Books
 from tracer.pipeline.metering import Metrics
 from tracer.pipeline.sender import Gather, Sender
 from tracer.pipeline.spooled import Shelves
-from tracer.reading.record import Record
 from tracer.runtime import Runtime, logger, runtime
 from tracer.settings import Settings
+
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 LANGSMITH = "langsmith"
 

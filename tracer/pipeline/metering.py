@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tracer.reading.record import Record
 from tracer.runtime import has_meters, report_fault
 from tracer.settings import Settings
+
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 
 class Metrics(Protocol):

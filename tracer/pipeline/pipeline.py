@@ -14,9 +14,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracer.call import UNFINISHED, Call
+from tracer.call import Call
 from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import make_metrics, wanted
@@ -25,15 +25,16 @@ from tracer.pipeline.faults import swallow
 from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.metering import Metering
-from tracer.pipeline.readings import CallReader
 from tracer.pipeline.sender import Sender
 from tracer.pipeline.starts import Starts
 from tracer.pipeline.waiting import QUEUE_FULL
 from tracer.pipeline.weight import weight_of, without_bodies
-from tracer.reading.record import Record
 from tracer.runtime import count_of, finish_open_calls, logger, report_fault, runtime
 from tracer.scope import EMPTY, enter, leave
 from tracer.settings import Settings
+
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 BATCH_RECORDS = 512
 BATCH_BYTES = 8 * 1024 * 1024
@@ -216,17 +217,19 @@ class Pipeline:
             return
         if not records:
             return
-        troubles = [sender.trouble for sender in self._senders() if sender.trouble]
-        why = f": {' '.join(troubles)}" if troubles else ""
-        logger.warning("tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s", records_text(records), why)
+        text = "tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s"
+        logger.warning(text, records_text(records), self._troubles())
 
     def _say_spooled(self) -> None:
         """The line for what could not be sent and is not lost."""
         spooled = max((account.spooled for account in self._accounts.values()), default=0)
         if spooled:
-            troubles = [sender.trouble for sender in self._senders() if sender.trouble]
             text = "tracer: %s could not be sent yet; they are kept in %s (TRACER_SPOOL) for the next process or `tracer flush`%s"
-            logger.warning(text, records_text(spooled), self._settings.spool, f": {' '.join(troubles)}" if troubles else ".")
+            logger.warning(text, records_text(spooled), self._settings.spool, self._troubles() or ".")
+
+    def _troubles(self) -> str:
+        troubles = [sender.trouble for sender in self._senders() if sender.trouble]
+        return f": {' '.join(troubles)}" if troubles else ""
 
     def _close_books(self, reason: str) -> int:
         """Count what was not delivered as dropped; nothing is taken or counted after this.
@@ -390,11 +393,12 @@ class Pipeline:
             return self._reader.read(call)
         except BaseException as fault:
             swallow("reading a call", fault)
-            # What was not read was not masked either.
-            call.content_inputs = call.content_outputs = False
-            return Record(call, call.ending or UNFINISHED)
+            return self._reader.unread(call)
 
     def _prepare(self) -> None:
+        # The marked place of a lazy import: the readers, in the worker's thread, when there is something to read.
+        from tracer.pipeline.readings import CallReader
+
         self._reader = CallReader(self._settings)
         settings = self._settings
         self._keeper = Keeper(settings.keep, settings.queue_records, settings.queue_bytes, lambda call: self._reader.read(call).outcome)

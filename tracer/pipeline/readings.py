@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from tracer.call import Call
+from tracer.call import UNFINISHED, Call
 from tracer.cost import Prices
 from tracer.masking.masker import Masker
 from tracer.reading import read_call
@@ -30,6 +30,12 @@ class CallReader:
     def warm_up(self) -> None:
         """Load the bundled prices, which takes a third of a second."""
         self._prices.rates_of("openai", "gpt-4o-mini")
+
+    @staticmethod
+    def unread(call: Call) -> Record:
+        """The record of a call whose reading failed, without content: what was not read was not masked either."""
+        call.content_inputs = call.content_outputs = False
+        return Record(call, call.ending or UNFINISHED)
 
     def read(self, call: Call) -> Record:
         """Read a call; one that cannot be read gives a record without a generation."""

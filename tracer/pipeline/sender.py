@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracer.call import Call
 from tracer.export.destination import Delivery
@@ -18,9 +19,11 @@ from tracer.pipeline.backoff import Pace
 from tracer.pipeline.faults import swallow
 from tracer.pipeline.spooled import Shelf, SpooledWaiting
 from tracer.pipeline.waiting import QUEUE_FULL, Waiting
-from tracer.reading.record import Record
 from tracer.runtime import report_fault
 from tracer.scope import EMPTY, enter, leave
+
+if TYPE_CHECKING:
+    from tracer.reading.record import Record
 
 PACE = Pace()
 CLOSING_PACE = Pace(first=0.1, most=0.3)
