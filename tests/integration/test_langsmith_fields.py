@@ -23,6 +23,7 @@ from tests.langsmith_fields import Allowed, Difference, complaints_about, differ
 from tests.langsmith_pairs import Json, Program, Reference, recorded, reference, with_recording
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
 from tracer.chat import ChatOpenAI
+from tracer.export.langsmith.facts import runtime_json
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import load
 
@@ -141,6 +142,16 @@ def models() -> Generator[Loopback, None, None]:
     server = Loopback()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def libraries(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    """None of the programs loads Anthropic's SDK; whether tests before these did is no matter of theirs."""
+    told = ("openai", "langchain", "langchain-core", "langgraph")
+    monkeypatch.setattr("tracer.export.langsmith.facts._LIBRARIES", told)
+    runtime_json.cache_clear()
+    yield
+    runtime_json.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -370,6 +370,8 @@ async def test_a_dropped_call_whose_processor_raises_more_than_an_exception(serv
         with tracer.trace("after"):
             pass
         assert app.names[-1] == "after"
+        account = tracer.status()["destinations"]["host"]
+        assert (account["exported"], account["dropped"]) == (1, {"error": 2})
 
 
 async def test_a_client_that_cannot_be_copied_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

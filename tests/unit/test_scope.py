@@ -19,11 +19,13 @@ SCOPES = st.builds(Scope, st.none(), TEXTS, TEXTS, TAGS, METADATA, st.none() | s
 
 
 def test_enter_gives_the_earlier_scope_and_leave_puts_it_back() -> None:
+    before = enter(EMPTY)  # Other tests may leave a scope whose lease is over.
     scope = Scope(session="s")
     earlier = enter(scope)
     assert current() is scope
     leave(earlier)
     assert current() is earlier
+    leave(before)
 
 
 def test_leaving_in_another_context_raises_nothing() -> None:

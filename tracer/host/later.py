@@ -81,13 +81,13 @@ class Later(Generic[_Item]):
         except Exception as fault:
             report_fault("warming up", fault)
         while bell.get():
-            try:
-                self.catch_up(timeout=threading.TIMEOUT_MAX)
-            except BaseException as fault:  # Of the application's processors: only Ctrl-C in the main thread is the user's.
-                report_fault("ending a call that was dropped", fault)
+            self.catch_up(timeout=threading.TIMEOUT_MAX)
 
     def _do(self, item: _Item) -> None:
         try:
             self._work(item)
-        except Exception as fault:
+        except BaseException as fault:
+            # The application's processors may raise anything, and whoever catches up here made another call. Only Ctrl-C is the user's.
             report_fault("ending a call that was dropped", fault)
+            if isinstance(fault, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise

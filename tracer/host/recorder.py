@@ -126,9 +126,9 @@ class Recorder:
                     self._end_attempt(attempt, context)
             finally:
                 span.end(own.end)
-        except Exception as fault:
+        except BaseException as fault:
             self._lose("error")
-            if not report_fault("ending a span with the application's tracer provider", fault):
+            if not isinstance(fault, Exception) or not report_fault("ending a span with the application's tracer provider", fault):
                 raise
         else:
             with self._books:
