@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
+from typing import cast
 
 from tracer.call import AGENT, CHAIN, EMBEDDING, FAILED, LLM, TOOL, Call
 from tracer.export import names
 from tracer.export.content import content_attributes
 from tracer.export.span import AttributeValue
-from tracer.export.texts import well_formed
+from tracer.export.texts import id_text, well_formed
 from tracer.export.values import attribute_value
 from tracer.reading.generation import Cost, Generation, Usage
 from tracer.reading.providers import provider_of_call
@@ -36,18 +36,19 @@ def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValu
     call, generation = record.call, record.generation
     attributes: dict[str, AttributeValue] = {}
     if generation is not None:
-        _add(attributes, _generation(call, generation))
+        values = _generation(call, generation)
         if call.template:
-            _add(attributes, _http(call, plain=not generation.operation))
+            values.update(_http(call, plain=not generation.operation))
     elif call.operation == OWN_SPAN:
-        _add(attributes, _own_span(call))
+        values = _own_span(call)
     else:
-        _add(attributes, _request(call))
-    _add(attributes, _server(call))
-    _add(attributes, _place(call, generation))
-    _add(attributes, _outcome(record))
+        values = _request(call)
+    _put_server(call, values)
+    _put_place(call, generation, values)
+    _put_outcome(record, values)
     if call.stream_clock is not None or record.clocks.chunks is not None:
-        _add(attributes, _clocks(record.clocks))
+        values.update(_clocks(record.clocks))
+    _add(attributes, values)
     attributes.update(content_attributes(record, settings.max_content))
     if call.metadata:
         _add(attributes, {names.METADATA_PREFIX + str(key): value for key, value in call.metadata.items()})
@@ -66,13 +67,13 @@ def attributes_at_start(call: Call) -> dict[str, AttributeValue]:
     if call.operation == OWN_SPAN:
         _add(attributes, _own_span(call))
         return attributes
-    values = {
+    values: dict[str, object] = {
         names.OPERATION_NAME: names.OPERATION_OF_READER.get(call.operation),
         names.PROVIDER_NAME: provider_of_call(call) if call.server_host else None,
         names.REQUEST_MODEL: call.model,
     }
+    _put_server(call, values)
     _add(attributes, values)
-    _add(attributes, _server(call))
     return attributes
 
 
@@ -110,11 +111,14 @@ def _add(attributes: dict[str, AttributeValue], values: Mapping[str, object]) ->
         if value is None:
             continue
         # Most values are as they should be already; asking that first spares half of the time.
-        if type(value) is str and value and len(value) <= _SHORT and value.isascii():
-            attributes[name] = value
-            continue
-        if type(value) is float or (type(value) is int and value in _INT64):
-            attributes[name] = value
+        kind = type(value)
+        if kind is str:
+            text = cast("str", value)
+            if text and len(text) <= _SHORT and text.isascii():
+                attributes[name] = text
+                continue
+        elif kind is float or (kind is int and value in _INT64):
+            attributes[name] = cast("float", value)
             continue
         safe = attribute_value(value)
         if safe is not None:
@@ -221,30 +225,26 @@ def _http(call: Call, *, plain: bool) -> dict[str, object]:
     }
 
 
-def _server(call: Call) -> dict[str, object]:
-    if not call.server_host:
-        return {}
-    return {names.SERVER_ADDRESS: call.server_host, names.SERVER_PORT: call.server_port or 443}
+def _put_server(call: Call, values: dict[str, object]) -> None:
+    if call.server_host:
+        values[names.SERVER_ADDRESS] = call.server_host
+        values[names.SERVER_PORT] = call.server_port or 443
 
 
-def _place(call: Call, generation: Generation | None) -> dict[str, object]:
+def _put_place(call: Call, generation: Generation | None, values: dict[str, object]) -> None:
     """Where the call belongs. A conversation that the request names itself is closer to the provider than our session."""
     conversation = generation.conversation_id if generation else None
-    return {
-        names.SESSION_ID: call.session,
-        names.CONVERSATION_ID: conversation or call.session,
-        names.USER_ID: call.user,
-        names.TAGS: call.tags,
-    }
+    values[names.SESSION_ID] = call.session
+    values[names.CONVERSATION_ID] = conversation or call.session
+    values[names.USER_ID] = call.user
+    values[names.TAGS] = call.tags
 
 
-def _outcome(record: Record) -> dict[str, object]:
-    return {
-        names.OUTCOME: record.outcome,
-        names.RUN_ID: str(UUID(int=record.call.run_id)),
-        names.ERROR_TYPE: error_type_of(record),
-        names.USAGE_SOURCE: usage_source_of(record),
-    }
+def _put_outcome(record: Record, values: dict[str, object]) -> None:
+    values[names.OUTCOME] = record.outcome
+    values[names.RUN_ID] = id_text(record.call.run_id)
+    values[names.ERROR_TYPE] = error_type_of(record)
+    values[names.USAGE_SOURCE] = usage_source_of(record)
 
 
 def usage_source_of(record: Record) -> str | None:

@@ -62,7 +62,8 @@ class OwnEncoder(_Framed):
     """By hand; loads nothing."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limits = span_limits_of(settings)
+        limits = span_limits_of(settings)
+        self._limits = limits if limits.any else None
         parts: list[bytes] = []
         add_attributes(parts, b"\x0a", resource_attributes(settings))
         scope = field(b"\x0a", SCOPE_NAME.encode()) + field(b"\x12", version().encode())

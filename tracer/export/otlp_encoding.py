@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import cast
 
+from tracer.export import names
 from tracer.export.limits import Bounded, SpanLimits
 from tracer.export.span import CLIENT, AttributeValue, SpanData, SpanEvent
 
@@ -22,23 +23,30 @@ _IS_REMOTE = 0x200
 _KIND_CLIENT = b"\x30\x03"
 _KIND_INTERNAL = b"\x30\x01"
 _MASK64 = (1 << 64) - 1
+# `KeyValue.value` of a number: its length, and the field of `AnyValue`.
+_A_DOUBLE = b"\x12\x09\x21"
+_AN_INTEGER = b"\x12\x02\x18"
 
 # Texts that come again with every call (names of models, operations, addresses) are kept as they were encoded.
 _MOST_KEPT = 1024
 _SHORT = 64
 _texts: dict[tuple[str, str], bytes] = {}
 _names: dict[str, bytes] = {}
+_doubles: dict[str, bytes] = {}
+_integers: dict[str, bytes] = {}
+# Different with each call: kept, they would only push out what comes again.
+_UNIQUE = frozenset((names.RUN_ID, names.RESPONSE_ID))
 _small = [bytes((length,)) for length in range(128)]
 
 
 def encoded_span(span: SpanData, limits: SpanLimits | None = None) -> bytes:
-    """The span as an entry of `ScopeSpans.spans`, tag and length included. What `limits` takes away is counted in it.
+    """The span as an entry of `ScopeSpans.spans`, tag and length included. What `limits` takes away is counted in it; None is no limit.
 
     Nothing of a span that `spans_of` made makes this raise.
     """
     attributes: Mapping[str, AttributeValue] = span.attributes
     dropped = dropped_events = 0
-    if limits is None or not limits.any:
+    if limits is None:
         events = [_event(event) for event in span.events]
     else:
         bounded = limits.attributes_of(span)
@@ -70,11 +78,22 @@ def encoded_span(span: SpanData, limits: SpanLimits | None = None) -> bytes:
 def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, AttributeValue]) -> None:
     """Append each attribute as a `KeyValue` in the field of `tag`."""
     for name, value in attributes.items():
-        if type(value) is str:
-            parts.append(tag)
-            parts.append(_texts.get((name, value)) or _text_pair(name, value))
+        parts.append(tag)
+        kind = type(value)
+        if kind is str:
+            text = cast("str", value)
+            kept = _texts.get((name, text)) if len(text) <= _SHORT else None
+            parts.append(kept or _text_pair(name, text))
+        elif kind is float:
+            parts.append(_doubles.get(name) or _head(_doubles, name, _A_DOUBLE, 8))
+            parts.append(_DOUBLE(cast("float", value)))
+        elif kind is int and 0 <= cast("int", value) < 0x80:
+            parts.append(_integers.get(name) or _head(_integers, name, _AN_INTEGER, 1))
+            parts.append(_small[cast("int", value)])
         else:
-            parts.append(field(tag, _key(name) + field(b"\x12", _any_value(value))))
+            inside = _key(name) + field(b"\x12", _any_value(value))
+            parts.append(varint(len(inside)))
+            parts.append(inside)
 
 
 def varint(number: int) -> bytes:
@@ -105,11 +124,20 @@ def _text_pair(name: str, value: str) -> bytes:
     key = _key(name)
     inside = field(b"\x12", text)
     pair = b"%b%b%b" % (varint(len(key) + len(inside)), key, inside)
-    if len(value) <= _SHORT:
+    if len(value) <= _SHORT and name not in _UNIQUE:
         if len(_texts) >= _MOST_KEPT:
             _texts.clear()
         _texts[name, value] = pair
     return pair
+
+
+def _head(heads: dict[str, bytes], name: str, kind: bytes, length: int) -> bytes:
+    """What stands before a number of `length` bytes in a `KeyValue`, the length of the whole included."""
+    inside = _key(name) + kind
+    if len(heads) >= _MOST_KEPT:
+        heads.clear()
+    head = heads[name] = varint(len(inside) + length) + inside
+    return head
 
 
 def _key(name: str) -> bytes:

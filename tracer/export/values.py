@@ -65,6 +65,8 @@ def _short(text: str) -> str:
 
 
 def _attribute_list(items: list[object]) -> AttributeValue | None:
+    if len(items) == 1 and type(items[0]) is str and items[0].isascii() and len(items[0]) <= ATTRIBUTE_TEXT:
+        return cast("list[str]", items)  # Finish reasons, nearly always.
     kinds = {type(item) for item in items}
     if not kinds:
         return None

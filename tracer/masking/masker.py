@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import importlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 
 from tracer.call import Call
 from tracer.masking.limited import Limited, TooSlow
-from tracer.masking.patterns import PATTERNS, SECRETS
+from tracer.masking.patterns import PATTERNS, SECRETS, long_words
 from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, withheld
 from tracer.reading.record import Record
 
 FAILED = "mask failed"
 TOO_SLOW = "mask too slow"
+
+_NEVER = rb"(?!)"
 
 logger = logging.getLogger("tracer")
 
@@ -31,7 +34,9 @@ class Masker:
         wanted = {pattern for name in names for pattern in (SECRETS if name == "secrets" else (name,))}
         self._patterns = [pattern for name, pattern in PATTERNS.items() if name in wanted]
         self._functions = [name for name in names if ":" in name]
-        self._hints = [hint.encode() for pattern in self._patterns for hint in pattern.hints]
+        self._hints = [hint.encode() for pattern in self._patterns for hint in pattern.hints if not pattern.one_word]
+        hints_of_words = (re.escape(hint.encode()) for pattern in self._patterns for hint in pattern.hints if pattern.one_word)
+        self._hints_of_words = re.compile(b"|".join(hints_of_words) or _NEVER)
         self._search_all = any(not pattern.hints for pattern in self._patterns)
         self._limited = Limited(timeout)
         self._said: set[str] = set()
@@ -75,13 +80,15 @@ class Masker:
     def _has_hints(self, record: Record) -> bool:
         if self._search_all:
             return True
-        if not self._hints:
+        if not self._patterns:
             return False
         try:
             data = bytes_of(record)
         except (ValueError, TypeError, RecursionError):
             return True
-        return any(hint in data for hint in self._hints)
+        if any(hint in data for hint in self._hints):
+            return True
+        return self._hints_of_words.search(long_words(data)) is not None
 
     def _masks(self) -> Mask:
         """One function from all; each text is masked once, however often it stands in the record."""

@@ -24,7 +24,7 @@ _FIELDS = tuple(name for name in Generation.__dataclass_fields__ if name not in 
 _CALL_JSON = tuple(name for name in ("input_json", "output_json", "serialized_json") if name in Call.__dataclass_fields__)
 _CALL_VALUES = ("metadata", "attributes", "tags", "session", "user", "name")
 _texts = attrgetter(*_FIELDS)
-_bodies = attrgetter("request", "answer", "error_message")
+_answered = attrgetter("answer", "error_message")
 _call_values = attrgetter(*_CALL_VALUES)
 _call_json = attrgetter(*_CALL_JSON)
 # Values under these keys are words of the protocol: without them a message is none.
@@ -59,11 +59,19 @@ def bytes_of(record: Record) -> bytes:
     """All texts of the record in one, to search it quickly; `ValueError` or `TypeError` where they cannot be written out."""
     call, generation = record.call, record.generation
     values: list[object] = list(_call_values(call))
-    if generation is not None:
-        # Messages and parameters are made from these two, and need no search of their own where both are there.
-        values += _texts(generation) if generation.request is None or generation.answer is None else _bodies(generation)
-    found = [orjson.dumps(values, default=_as_text, option=orjson.OPT_NON_STR_KEYS)]
-    found += [data for data in _call_json(call) if data is not None]
+    found = [data for data in _call_json(call) if data is not None]
+    if generation is not None and (generation.request is None or generation.answer is None):
+        values += _texts(generation)
+    elif generation is not None:
+        # Messages and parameters are made from request and answer, and need no search of their own.
+        values += _answered(generation)
+        body = generation.request_json
+        # An escape could hide a character from the search.
+        if body is not None and b"\\u" not in body:
+            found.append(body)
+        else:
+            values.append(generation.request)
+    found.append(orjson.dumps(values, default=_as_text, option=orjson.OPT_NON_STR_KEYS))
     for failure in _failures(call):
         found.append(f"{failure.message}\n{stack_of(failure)}\n{getattr(failure, 'shown', '')}".encode("utf-8", "replace"))
     return b"\n".join(found)

@@ -17,6 +17,8 @@ from tracer.reading.values import Json, Problems, as_list, as_object, as_text, g
 
 UNKNOWN_ROLE = "unknown"
 
+_PLAIN = frozenset(("role", "content"))
+_SPEAKERS = ("user", "assistant", "system", "developer")
 _REASONING_NAMES = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
 
 
@@ -39,6 +41,9 @@ def read_messages(messages: list[object], problems: Problems) -> list[Message]:
 def read_message(fields: Json, problems: Problems, *, role: str = UNKNOWN_ROLE, audio_format: str | None = None) -> Message:
     """One message. `role` is taken where the message has none; `audio_format` is the one that the request asked for."""
     given = as_text(fields.get("role"))
+    content = fields.get("content")
+    if type(content) is str and content and given in _SPEAKERS and fields.keys() <= _PLAIN:
+        return Message(given, [text_part(content)])  # Most messages are so, and need none of the rest.
     if given is None and role == UNKNOWN_ROLE:
         note(problems, f"role of a message is {kind(fields.get('role'))}")
     message = Message(given or role, name=as_text(fields.get("name")))
@@ -46,7 +51,7 @@ def read_message(fields: Json, problems: Problems, *, role: str = UNKNOWN_ROLE, 
         message.parts.append(_tool_response(fields, problems))
         return message
     message.parts += _reasoning(fields, problems)
-    message.parts += content_parts(fields.get("content"), problems)
+    message.parts += content_parts(content, problems)
     refusal = as_text(fields.get("refusal"))
     if refusal is not None:
         message.parts.append(text_part(refusal))

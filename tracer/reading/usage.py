@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields as fields_of
 
 from tracer.reading.generation import Usage
-from tracer.reading.values import Json, Problems, as_number, as_object, kind, note, object_at, whole_at
+from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object, kind, note, object_at, whole_at
 
 _NOT_COUNTS = ("cost", "raw", "others")
 _COUNTS = tuple(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS)
@@ -92,8 +92,11 @@ def _details(source: Json, names: tuple[str, ...], problems: Problems) -> Json:
 
 def _count(source: Json, names: tuple[str, ...], problems: Problems) -> int | None:
     for name in names:
-        if source.get(name) is None:
+        value = source.get(name)
+        if value is None:
             continue
+        if type(value) is int and 0 <= value <= LARGEST:
+            return value  # As it should be, and nearly always is.
         count = whole_at(source, name, problems, "usage.")
         if count is not None and count >= 0:
             return count

@@ -15,7 +15,8 @@ Problems = list[str]
 MOST_PROBLEMS = 20
 """More would say nothing new: an answer of ten thousand broken events is one finding."""
 
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest number that attributes of spans can hold."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -91,14 +92,14 @@ def as_whole(value: object) -> int | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         return None
-    return int(value) if -_LARGEST <= value <= _LARGEST else None
+    return int(value) if -LARGEST <= value <= LARGEST else None
 
 
 def as_number(value: object) -> float | None:
     """The value as a float if it is a finite number; a whole number becomes a float, since conventions ask for doubles."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
         return None
     return float(value) if math.isfinite(value) else None
 

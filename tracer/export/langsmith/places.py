@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from tracer.call import Call
 from tracer.dotted_order import Run, ancestry_of, joined, moment
+from tracer.export.texts import id_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def place_of(call: Call) -> Place:
     order, start = joined(*_ancestry(call))
     above = order.split(".")[:-1]
     return Place(
-        id=str(UUID(int=call.run_id)),
+        id=id_text(call.run_id),
         trace_id=order.partition(".")[0][-36:],
         parent_run_id=above[-1][-36:] if above else None,
         dotted_order=order,
