@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
     from tracer.api import configure as configure
     from tracer.api import context as context
-    from tracer.api import continue_from as continue_from
     from tracer.api import current as current
     from tracer.api import flush as flush
-    from tracer.api import headers as headers
     from tracer.api import instrument as instrument
     from tracer.api import shutdown as shutdown
     from tracer.api import status as status
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     from tracer.chat import HumanMessage as HumanMessage
     from tracer.chat import SystemMessage as SystemMessage
     from tracer.chat import ToolMessage as ToolMessage
+    from tracer.propagation import continue_from as continue_from
+    from tracer.propagation import headers as headers
 
 __version__ = "0.1.0"
 
@@ -52,10 +52,10 @@ _WHERE = {
     "ToolMessage": "tracer.chat",
     "configure": "tracer.api",
     "context": "tracer.api",
-    "continue_from": "tracer.api",
+    "continue_from": "tracer.propagation",
     "current": "tracer.api",
     "flush": "tracer.api",
-    "headers": "tracer.api",
+    "headers": "tracer.propagation",
     "instrument": "tracer.api",
     "shutdown": "tracer.api",
     "status": "tracer.api",
@@ -73,6 +73,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tracer' has no attribute {name!r}")
     from importlib import import_module
 
+    import_module("tracer.api")  # Where everything is put together.
     value = getattr(import_module(module), name)
     globals()[name] = value
     return value

@@ -22,7 +22,6 @@ from tracer.host.hook import HostHook
 from tracer.host.meters import HostMeters
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted
-from tracer.propagation import continue_from, headers
 from tracer.runtime import has_host, has_meters, logger, nowhere, ready, report_fault, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
@@ -30,10 +29,8 @@ from tracer.settings import DEFAULT_LANGSMITH, Settings
 __all__ = [
     "configure",
     "context",
-    "continue_from",
     "current",
     "flush",
-    "headers",
     "instrument",
     "shutdown",
     "status",

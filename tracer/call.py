@@ -70,7 +70,7 @@ class Upload:
     content_type: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempt:
     """One HTTP request of a call. A call has more than one when the SDK retried.
 
@@ -138,7 +138,7 @@ class Ancestor(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """One record: a model call, another request to a provider, or a span of the application's own (`tracer.trace`).
 

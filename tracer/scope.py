@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from tracer.call import Ancestor, Call, HostSpan
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Parent:
     """The span that new calls become children of."""
 
@@ -41,7 +41,7 @@ class Parent:
     """Of a span in another process: entries of others in its baggage, to be handed on as they came."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Upcoming:
     """What the next call begun in this scope is to be called, set by layers that stand directly above a captured client.
 
@@ -58,7 +58,7 @@ class Upcoming:
     """One of our own chat models makes the call."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lease:
     """How long a scope that was set by a callback holds.
 
@@ -72,7 +72,7 @@ class Lease:
     """The call that lent it is one of several begun together."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """Everything that calls begun here inherit; never changed once made (not frozen, since that triples the cost of making one).
 
@@ -126,7 +126,7 @@ def find_through(finder: Callable[[Scope], Scope] | None) -> None:
     _finders[:] = [] if finder is None else [finder]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Earlier:
     """The scope that was current, and what puts the application's own telemetry back to where it was."""
 

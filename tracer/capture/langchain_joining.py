@@ -6,7 +6,6 @@ import sys
 from typing import Any, cast
 
 from tracer.capture.import_hook import when_imported
-from tracer.capture.langchain import LangChainRuns
 from tracer.capture.langchain_tracer import keep_out_where_asked
 from tracer.runtime import ready, recording, report_fault, runtime
 from tracer.scope import Scope, current, find_through
@@ -17,7 +16,10 @@ _made: list[Any] = []
 def handler() -> Any:
     """The process's handler; made when LangChain is there, which is not for us to import."""
     if not _made:
+        # The marked place of lazy imports: what hears of runs is loaded where there are some.
         from langchain_core.callbacks.base import BaseCallbackHandler
+
+        from tracer.capture.langchain import LangChainRuns
 
         class TracerHandler(LangChainRuns, BaseCallbackHandler):  # type: ignore[misc]
             """Records LangChain's runs."""

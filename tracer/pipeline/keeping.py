@@ -23,7 +23,7 @@ _REMEMBERED = 4096
 _OVERHEAD = 1024
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Decision:
     """What becomes of calls that waited: those to record and why, and the numbers of those left out, and of those that had no room."""
 
@@ -33,7 +33,7 @@ class Decision:
     no_room: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Trace:
     calls: list[Call] = field(default_factory=list[Call])
     bytes: int = 0

@@ -19,7 +19,7 @@ QUEUE_FULL = "queue full"
 _LOOK = 64
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Waiting:
     """`shorten` is that of the transport."""
 
