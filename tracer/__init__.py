@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracer.api import context as context
     from tracer.api import continue_from as continue_from
     from tracer.api import current as current
+    from tracer.api import feedback as feedback
     from tracer.api import flush as flush
     from tracer.api import headers as headers
     from tracer.api import instrument as instrument
@@ -54,6 +55,7 @@ _WHERE = {
     "context": "tracer.api",
     "continue_from": "tracer.api",
     "current": "tracer.api",
+    "feedback": "tracer.api",
     "flush": "tracer.api",
     "headers": "tracer.api",
     "instrument": "tracer.api",

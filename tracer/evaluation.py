@@ -16,7 +16,7 @@ MODEL = "model"
 
 @dataclass(slots=True)
 class Feedback:
-    """One judgement of one run. It is complete when it is made, holds plain values only, and does not change afterwards.
+    """One judgement of one run. It is complete when it is made, holds plain values only, and nothing but masking changes it.
 
     Ids are integers as those of `Call`: `id` and `run_id` are UUIDs, `root_run_id` is the run id of the outermost run above (the trace id
     of LangSmith-style backends), `trace_id` and `span_id` are OpenTelemetry's. 0: not known, which is usual where only a run id was given.

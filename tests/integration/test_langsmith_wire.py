@@ -112,7 +112,7 @@ def test_compression_can_be_switched_off() -> None:
 
 
 def test_a_slow_info_gets_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_TIMEOUT", 0.1)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_TIMEOUT", 0.1)
     with langsmith(FULL, info_delay=PATIENCE) as server:
         assert delivering(server).deliver([a_record()]).exported == 1
         assert [request.path for request in server.requests] == ["/info", "/runs/multipart"]
@@ -232,8 +232,8 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run() -> None:
 
 @pytest.mark.parametrize("trouble", ["no answer", "503"])
 def test_what_a_server_takes_is_asked_again_while_it_cannot_say(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_AGAIN", 0.0)
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_TIMEOUT", 0.2)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_AGAIN", 0.0)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_TIMEOUT", 0.2)
     with langsmith(FULL) as server:
         server.info_delay, server.info_status = (PATIENCE, 0) if trouble == "no answer" else (0, 503)
         destination = delivering(server)
