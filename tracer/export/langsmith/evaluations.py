@@ -95,7 +95,7 @@ class FeedbackTransport:
             if excess <= 0:
                 break
             if isinstance(value, str):
-                fields[name] = shorten_text(value, max(len(value) - excess, 0))
+                fields[name] = shorten_text(value, max(len(value.encode()) - excess, 0))
             elif isinstance(value, dict | list):
                 del fields[name]
         fields["extra"] = {names.CONTENT_TRUNCATED: True}
