@@ -56,11 +56,20 @@ class Taking(Keeping):
         self.feedback = KeepingFeedback(delivery)
 
 
+def serve(monkeypatch: pytest.MonkeyPatch, *destinations: Keeping) -> None:
+    """Have the next pipeline deliver to these."""
+
+    def make(_: Settings) -> list[Keeping]:
+        return list(destinations)
+
+    monkeypatch.setattr("tracer.pipeline.destinations.make_destinations", make)
+
+
 @pytest.fixture
 def local(fresh_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Taking:
     """A destination in the place of the local store."""
     destination = Taking("local")
-    monkeypatch.setattr("tracer.pipeline.destinations.make_destinations", lambda _: [destination, Keeping("console")])
+    serve(monkeypatch, destination, Keeping("console"))
     tracer.configure(local=True, console=True, quiet=True)
     return destination
 
@@ -107,8 +116,9 @@ def test_handles_bring_their_place_along(local: Taking) -> None:
     ],
 )
 def test_a_wrong_type_raises_and_says_the_fix(arguments: dict[str, Any], words: str) -> None:
+    said: dict[str, Any] = {"run": RUN_ID, "key": "helpful", **arguments}
     with pytest.raises(TypeError) as caught:
-        tracer.feedback(**{"run": RUN_ID, "key": "helpful", **arguments})
+        tracer.feedback(**said)
     assert words in str(caught.value)
 
 
@@ -125,8 +135,9 @@ def test_a_wrong_type_raises_and_says_the_fix(arguments: dict[str, Any], words: 
     ],
 )
 def test_a_value_of_no_use_is_one_line(arguments: dict[str, Any], words: str, local: Taking, caplog: pytest.LogCaptureFixture) -> None:
+    said: dict[str, Any] = {"run": RUN_ID, "key": "helpful", **arguments}
     for _ in range(3):
-        assert tracer.feedback(**{"run": RUN_ID, "key": "helpful", **arguments}) is None
+        assert tracer.feedback(**said) is None
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"tracer: feedback is not recorded: {words}")
     assert tracer.flush()
@@ -168,7 +179,7 @@ def test_what_is_dropped_late_or_too_many_is_counted(
     fresh_runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     destination = Taking("local", Delivery(dropped={"disk": 1}))
-    monkeypatch.setattr("tracer.pipeline.destinations.make_destinations", lambda _: [destination])
+    serve(monkeypatch, destination)
     tracer.configure(local=True, quiet=True, queue_records=1)
     pipeline = fresh_runtime.pipeline
     assert pipeline is not None
@@ -190,7 +201,7 @@ def test_a_destination_that_raises_is_a_fault_and_counted(fresh_runtime: Runtime
 
     destination = Taking("local")
     monkeypatch.setattr(destination.feedback, "export", export)
-    monkeypatch.setattr("tracer.pipeline.destinations.make_destinations", lambda _: [destination])
+    serve(monkeypatch, destination)
     tracer.configure(local=True, quiet=True)
     fresh_runtime.raise_faults = False
     tracer.feedback(RUN_ID, "helpful")
@@ -201,7 +212,7 @@ def test_a_destination_that_raises_is_a_fault_and_counted(fresh_runtime: Runtime
 
 def test_of_a_run_that_is_not_sampled_it_is_not_recorded(fresh_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     destination = Taking("local")
-    monkeypatch.setattr("tracer.pipeline.destinations.make_destinations", lambda _: [destination])
+    serve(monkeypatch, destination)
     tracer.configure(local=True, quiet=True, sampler="always_off")
     with tracer.trace("answer") as run:
         pass

@@ -61,7 +61,7 @@ class Destination(Protocol):
 
     name: str
 
-    def export(self, records: Sequence[Record]) -> Delivery:
+    def export(self, records: Sequence[Record], /) -> Delivery:
         """Deliver the records, take them over to be delivered, or say why not; never raises, whatever the records or the network do."""
         ...
 

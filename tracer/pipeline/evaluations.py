@@ -89,13 +89,19 @@ class Evaluations:
     # The books.
 
     def balance(self, spooling: bool) -> dict[str, Any]:
-        """The account of each destination that takes feedback; empty while none was given."""
+        """The account of each destination that takes feedback; empty while there is none to account for."""
         with self._books:
-            # Read first: what is given meanwhile must not seem to be delivered before it was given.
-            accounts = {name: self._entries(account, spooling) for name, account in self._accounts.items()}
-        return accounts if count_of(self._given) else {}
+            if not count_of(self._given) and not any(account.recovered for account in self._accounts.values()):
+                return {}
+            return {name: self._entries(account, spooling) for name, account in self._accounts.items()}
+
+    @property
+    def spooled(self) -> int:
+        """The most that waits on disk for one destination."""
+        return max((account.spooled for account in self._accounts.values()), default=0)
 
     def _entries(self, account: Account, spooling: bool) -> dict[str, Any]:
+        # What is given meanwhile must not seem to be dropped before it was given, so that is counted last.
         overflow, late = count_of(self._overflow), count_of(self._late)
         settled, given = account.settled, count_of(self._given)
         dropped = dict(account.dropped)

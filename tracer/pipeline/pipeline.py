@@ -237,7 +237,7 @@ class Pipeline:
 
     def _say_spooled(self) -> None:
         """The line for what could not be sent and is not lost."""
-        spooled = max((account.spooled for account in self._accounts.values()), default=0)
+        spooled = max((account.spooled for account in self._accounts.values()), default=0) + self._evaluations.spooled
         if spooled:
             text = "tracer: %s could not be sent yet; they are kept in %s (TRACER_SPOOL) for the next process or `tracer flush`%s"
             logger.warning(text, records_text(spooled), self._settings.spool, self._troubles() or ".")
