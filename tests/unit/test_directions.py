@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.sampling": ("tracer.scope",),
     "tracer.runtime": ("tracer.call", "tracer.sampling", "tracer.scope", "tracer.settings"),
     "tracer.propagation": ("tracer.dotted_order", "tracer.runtime", "tracer.scope", "tracer.settings"),
-    "tracer.capture": ("tracer.call", "tracer.evaluation", "tracer.runtime", "tracer.scope"),
+    "tracer.capture": ("tracer.call", "tracer.dotted_order", "tracer.evaluation", "tracer.runtime", "tracer.scope"),
     "tracer.reading": ("tracer.call",),
     "tracer.masking": ("tracer.call", "tracer.evaluation", "tracer.reading", "tracer.scope"),
     "tracer.bundled_prices": (),
