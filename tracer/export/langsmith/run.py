@@ -8,7 +8,7 @@ from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RET
 from tracer.export import names
 from tracer.export.langsmith import langchain_shape, openai_shape
 from tracer.export.langsmith.facts import runtime_json
-from tracer.export.langsmith.places import iso, place_of
+from tracer.export.langsmith.places import iso, place_of, project_of
 from tracer.export.langsmith.usage import usage_metadata
 from tracer.export.spans import stack_trace
 from tracer.export.texts import shorten_text, well_formed
@@ -115,7 +115,7 @@ def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
         name=well_formed(_name(call))[:_MOST_NAME],
         run_type=_run_type(call),
         start_time=iso(place.start),
-        session_name=settings.langsmith_project,
+        session_name=project_of(call) or settings.langsmith_project,
         fields={"tags": list(call.tags)},
     )
     return run, place.start
