@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import orjson
@@ -79,6 +80,7 @@ class LangSmith:
     creates: dict[str, Json] = field(default_factory=dict[str, Json])
     patches: dict[str, Json] = field(default_factory=dict[str, Json])
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    projects: dict[str, Json] = field(default_factory=dict[str, Json])
     feedback: dict[str, Json] = field(default_factory=dict[str, Json])
     complaints: list[str] = field(default_factory=list[str])
     release: threading.Event = field(default_factory=threading.Event)
@@ -240,7 +242,11 @@ class Handler(BaseHTTPRequestHandler):
         state.requests.append(Request("GET", self.path, _lower(self.headers.items()), b""))
         if state.info_delay:
             state.release.wait(state.info_delay)
-        if self.path != "/info" or state.info is None or state.info_status:
+        path, _, query = self.path.partition("?")
+        if path == "/sessions" and not state.info_status:
+            found = state.projects.get(parse_qs(query)["name"][0])
+            self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps([found] if found else [])))
+        elif self.path != "/info" or state.info is None or state.info_status:
             self._answer(Fault(state.info_status or 404))
         else:
             self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps(state.info)))

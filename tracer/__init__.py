@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracer.api import flush as flush
     from tracer.api import headers as headers
     from tracer.api import instrument as instrument
+    from tracer.api import run_url as run_url
     from tracer.api import shutdown as shutdown
     from tracer.api import status as status
     from tracer.api import trace as trace
@@ -59,6 +60,7 @@ _WHERE = {
     "flush": "tracer.api",
     "headers": "tracer.api",
     "instrument": "tracer.api",
+    "run_url": "tracer.api",
     "shutdown": "tracer.api",
     "status": "tracer.api",
     "trace": "tracer.api",

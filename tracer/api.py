@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tracer import settings as settings_module
-from tracer.capture.evaluating import Unusable, feedback_of
+from tracer.capture.evaluating import Unusable, call_and_id, feedback_of
 from tracer.capture.langchain_joining import trace_every_run
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
+from tracer.dotted_order import project_of
 from tracer.evaluation import Feedback
 from tracer.host.hook import HostHook
 from tracer.host.meters import HostMeters
@@ -38,6 +39,7 @@ __all__ = [
     "flush",
     "headers",
     "instrument",
+    "run_url",
     "shutdown",
     "status",
     "trace",
@@ -49,10 +51,14 @@ _Target = TypeVar("_Target")
 
 _configuring = threading.RLock()
 
+_known_pages: list[tuple[Settings, Any]] = []
+"""Where the pages of runs are (`run_url`). At most one: for the settings that hold."""
+
 
 def _new_lock() -> None:
     global _configuring
     _configuring = threading.RLock()
+    _known_pages.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -178,6 +184,24 @@ def submit_feedback(given: Feedback) -> uuid.UUID | None:
             raise
         return None
     return uuid.UUID(int=given.id)
+
+
+def run_url(run: Run | uuid.UUID | str) -> str | None:
+    """The page of a run at the LangSmith-style backend that runs go to; None where there is none or its page is not known.
+
+    `run` is a handle or a run id. Only the backend knows under which address a project is: it is asked once for each project, within three
+    seconds, in the thread that asks (in an event loop: `await asyncio.to_thread(tracer.run_url, run)`). One log line says why there is no
+    answer. The page is there once the run has arrived. Raises `TypeError` for something that is no run.
+    """
+    ready()
+    if not runtime.settings.langsmith_on or _pipeline() is None:
+        return None
+    try:
+        call, run_id = call_and_id(run)
+        return _pages().of(str(uuid.UUID(int=run_id)), project_of(call) if call is not None else "")
+    except Unusable as problem:
+        _warn_once(f"the page of a run is not known: {problem}", f"run_url {problem.argument}")
+        return None
 
 
 def configure(**arguments: Any) -> None:
@@ -450,6 +474,16 @@ def _langsmith_place(resolved: Settings) -> str:
     if resolved.langsmith_runs_endpoints:
         return "LangSmith (LANGSMITH_RUNS_ENDPOINTS)"
     return f"LangSmith {without_credentials(resolved.langsmith_endpoint or DEFAULT_LANGSMITH)} (project {resolved.langsmith_project})"
+
+
+def _pages() -> Any:
+    # A marked place of a lazy import: the exporter's modules, only for those who ask.
+    from tracer.export.langsmith.pages import Pages
+
+    with _configuring:
+        if not _known_pages or _known_pages[0][0] is not runtime.settings:
+            _known_pages[:] = [(runtime.settings, Pages(runtime.settings))]
+        return _known_pages[0][1]
 
 
 def _pipeline() -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
-from tracer.call import Ancestor
+from tracer.call import Ancestor, Call
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIME = "%Y%m%dT%H%M%S%fZ"
@@ -51,6 +51,16 @@ def ancestry_of(run: Ancestor | None) -> tuple[str, list[Run]]:
         runs.append((run.run_id, run.started_wall))
         run = run.above
     return "", runs[::-1]
+
+
+def project_of(call: Call) -> str:
+    """The LangSmith project that the caller in another process records into; empty where none was told, or the caller is not trusted."""
+    above = call.above
+    while above is not None:
+        if above.project:
+            return above.project
+        above = above.above
+    return ""
 
 
 def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:

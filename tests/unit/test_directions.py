@@ -71,6 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.chat": ("tracer.call", "tracer.capture", "tracer.runtime", "tracer.scope", "tracer.settings"),
     "tracer.api": (
         "tracer.capture",
+        "tracer.dotted_order",
         "tracer.evaluation",
         "tracer.host.hook",
         "tracer.host.meters",
@@ -109,6 +110,8 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     ("tracer.pipeline.destinations", "tracer.metrics.hub"),
+    # Who asks for the page of a run.
+    ("tracer.api", "tracer.export.langsmith.pages"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }

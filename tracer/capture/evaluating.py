@@ -41,7 +41,7 @@ def feedback_of(
     source: object = "api",
 ) -> Feedback:
     """The arguments as a record. Raises `TypeError` for one of a wrong type, `Unusable` for a value that says nothing."""
-    call, run_id = _run(run)
+    call, run_id = call_and_id(run)
     now = time.time_ns()
     feedback = Feedback(
         id=new_run_id(now),
@@ -61,18 +61,18 @@ def feedback_of(
     return feedback
 
 
-def _run(run: object) -> tuple[Call | None, int]:
+def call_and_id(run: object) -> tuple[Call | None, int]:
+    """The run id of a handle or an id, and its call where that is known here. Raises as `feedback_of`."""
     if isinstance(run, Run):
         call = call_of(run)
         if call is None:
             raise Unusable("run", "run was not recorded: tracing was off where it began.")
         return call, call.run_id
-    run_id = run_id_of(run)
+    run_id = _run_id(run)
     return runtime.open_calls.get(run_id), run_id
 
 
-def run_id_of(run: object) -> int:
-    """The number that a run id, a UUID or its text, stands for."""
+def _run_id(run: object) -> int:
     if isinstance(run, uuid.UUID):
         return run.int
     if not isinstance(run, str):

@@ -37,16 +37,6 @@ def place_of(call: Call) -> Place:
     )
 
 
-def project_of(call: Call) -> str:
-    """The project that the caller in another process records into; empty where none was told, or the caller is not trusted."""
-    above = call.above
-    while above is not None:
-        if above.project:
-            return above.project
-        above = above.above
-    return ""
-
-
 def iso(microseconds: int) -> str:
     """A time in Unix microseconds as runs have it.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call, Failure
+from tracer.dotted_order import project_of
 from tracer.export import names
 from tracer.export.langsmith import langchain_shape, openai_shape
 from tracer.export.langsmith.facts import runtime_json
-from tracer.export.langsmith.places import iso, place_of, project_of
+from tracer.export.langsmith.places import iso, place_of
 from tracer.export.langsmith.usage import usage_metadata
 from tracer.export.spans import stack_trace
 from tracer.export.texts import shorten_text, well_formed
