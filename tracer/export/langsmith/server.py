@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tracer.export.http import Answer, Http, judge, judge_error
+from tracer.export.http import Answer, Http, Pieces, judge, judge_error
 from tracer.export.langsmith import wire
 from tracer.export.langsmith.info import OUR_MOST_BYTES, Info, info_of
 from tracer.export.langsmith.targets import Target
@@ -125,7 +125,7 @@ class Server:
         elif self._encoding == wire.GZIP:
             body = wire.compressed(pieces, wire.gzip_compressor())
         else:
-            body = b"".join(pieces)
+            body = Pieces(pieces)
         if self._encoding:
             headers["content-encoding"] = self._encoding
         return self._http.request("POST", f"{self.url}/runs/multipart", timeout, body, headers)

@@ -115,13 +115,16 @@ def named_parts(item: Item) -> Iterator[Part]:
 
 
 def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
-    """The body of `POST /runs/multipart` in pieces."""
-    start = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+    """The body of `POST /runs/multipart` in pieces; the data of a part is a piece of its own."""
+    delimiter = f"--{boundary}"
     for name, data in parts:
-        yield f'{start}{name}"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n'.encode()
+        yield (
+            f'{delimiter}\r\nContent-Disposition: form-data; name="{name}"\r\n'
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        ).encode()
         yield data
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
+        delimiter = f"\r\n--{boundary}"
+    yield f"{delimiter}--\r\n".encode()
 
 
 def batch(items: Sequence[Item]) -> bytes:
