@@ -232,6 +232,15 @@ def test_the_quickstart_with_both() -> None:
     assert complaints_about(ours) == []
     assert len(theirs) == len(ours) == 10
     assert set(OF_THE_QUICKSTART) <= used
+    lines, well = report(theirs, ours)
+    assert well
+    assert lines[0] == "10 runs of LangSmith's own tracer, 10 of ours"
+    assert lines[-1] == f"{len(found)} fields differ, 0 without a reason; 0 rules of ids and times are broken"
+    assert "      Variables of the environment never leave." in lines
+    # What has no reason is said, and all is not well then.
+    ours[0]["name"] = "another"
+    lines, well = report(theirs, ours)
+    assert (well, lines.count("      NOT EXPLAINED")) == (False, 1)
 
 
 def test_every_allowed_difference_is_needed() -> None:
