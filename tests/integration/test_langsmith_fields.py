@@ -18,7 +18,7 @@ from tests.integration.capture_support import PLAIN, STREAM, async_http_client, 
 from tests.integration.chat.chat_loopback import Loopback
 from tests.integration.langsmith_programs import CHAT_PROGRAMS, LANGCHAIN_PROGRAMS, Kit, LangChainKit, OurKit
 from tests.langsmith_allowed import EVERYWHERE, OF_CHAT_MODELS, OF_CLIENTS, OF_LANGCHAIN, OF_THE_QUICKSTART
-from tests.langsmith_diff import ALLOWED, both
+from tests.langsmith_diff import ALLOWED, both, report
 from tests.langsmith_fields import Allowed, Difference, complaints_about, differences, unexplained
 from tests.langsmith_pairs import Json, Program, Reference, recorded, reference, with_recording
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
