@@ -73,8 +73,9 @@ def bytes_of(record: Record) -> bytes:
         else:
             values.append(generation.request)
     found.append(orjson.dumps(values, default=_as_text, option=orjson.OPT_NON_STR_KEYS))
-    for failure in _failures(call):
-        found.append(f"{failure.message}\n{stack_of(failure)}\n{getattr(failure, 'shown', '')}".encode("utf-8", "replace"))
+    found += [
+        f"{failure.message}\n{stack_of(failure)}\n{getattr(failure, 'shown', '')}".encode("utf-8", "replace") for failure in _failures(call)
+    ]
     return b"\n".join(found)
 
 
