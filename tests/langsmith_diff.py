@@ -81,19 +81,25 @@ def both(program: Path = QUICKSTART) -> tuple[list[Json], list[Json]]:
         model.stop()
 
 
-def main() -> int:
-    """Print every field that differs, with the reason; the status is 1 where one has none."""
-    theirs, ours = both(Path(sys.argv[1]) if len(sys.argv) > 1 else QUICKSTART)
+def report(theirs: list[Json], ours: list[Json]) -> tuple[list[str], bool]:
+    """Every field that differs, with the reason, in lines; and whether all is well."""
     found = differences(theirs, ours)
     left, _ = unexplained(found, ALLOWED)
-    print(f"{len(theirs)} runs of LangSmith's own tracer, {len(ours)} of ours")
+    lines = [f"{len(theirs)} runs of LangSmith's own tracer, {len(ours)} of ours"]
     for difference in found:
         reason = next((entry.reason for entry in ALLOWED if entry.fits(difference)), "NOT EXPLAINED")
-        print(f"  {difference}\n      {reason}")
+        lines += [f"  {difference}", f"      {reason}"]
     wrong = complaints_about(ours)
-    print(*(f"  {text}" for text in wrong), sep=os.linesep)
-    print(f"{len(found)} fields differ, {len(left)} without a reason; {len(wrong)} rules of ids and times are broken")
-    return 1 if left or wrong or len(theirs) != len(ours) else 0
+    lines += [f"  {text}" for text in wrong]
+    lines.append(f"{len(found)} fields differ, {len(left)} without a reason; {len(wrong)} rules of ids and times are broken")
+    return lines, not left and not wrong and len(theirs) == len(ours)
+
+
+def main() -> int:
+    """Print it; the status is 1 where something has no reason."""
+    lines, well = report(*both(Path(sys.argv[1]) if len(sys.argv) > 1 else QUICKSTART))
+    print(*lines, sep=os.linesep)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import orjson
 import zstandard
@@ -20,6 +22,8 @@ from tests.support import PATIENCE, running_server
 
 Json = dict[str, Any]
 PARTS = ("inputs", "outputs", "events", "extra", "error", "serialized")
+FEEDBACK_MUST = ("id", "run_id", "key", "created_at", "modified_at", "feedback_source")
+FEEDBACK_MAY = {*FEEDBACK_MUST, "trace_id", "score", "value", "comment", "correction", "extra"}
 MUST = ("id", "trace_id", "dotted_order", "name", "run_type", "start_time", "session_name")
 
 FULL: Json = {
@@ -76,14 +80,16 @@ class LangSmith:
     creates: dict[str, Json] = field(default_factory=dict[str, Json])
     patches: dict[str, Json] = field(default_factory=dict[str, Json])
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    projects: dict[str, Json] = field(default_factory=dict[str, Json])
+    feedback: dict[str, Json] = field(default_factory=dict[str, Json])
     complaints: list[str] = field(default_factory=list[str])
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def ingests(self) -> list[Request]:
-        """Requests that carried runs."""
-        return [request for request in list(self.requests) if request.path != "/info"]
+        """Requests that carried runs or feedback."""
+        return [request for request in list(self.requests) if request.method != "GET"]
 
     @property
     def runs(self) -> dict[str, Json]:
@@ -108,7 +114,20 @@ class LangSmith:
         if len(request.body) > limits["size_limit_bytes"]:
             self.complaints.append(f"{len(request.body)} bytes in one request")
         for verb, run in operations:
-            self._store(verb, run)
+            if verb == "feedback":
+                self._keep_feedback(run)
+            else:
+                self._store(verb, run)
+
+    def _keep_feedback(self, given: Json) -> None:
+        """The same feedback again is no second one."""
+        missing = [name for name in FEEDBACK_MUST if not given.get(name)]
+        unknown = set(given) - FEEDBACK_MAY
+        if missing or unknown or UUID(given["id"]).version != 7:
+            self.complaints.append(f"feedback {given.get('id')} without {missing}, with {unknown}")
+        if self.feedback.setdefault(given["id"], given) != given:
+            self.complaints.append(f"feedback {given['id']} came again and was another")
+        self.counts[given["id"]] = self.counts.get(given["id"], 0) + 1
 
     def _store(self, verb: str, run: Json) -> None:
         run_id = run["id"]
@@ -141,6 +160,9 @@ def _operations(request: Request) -> Generator[tuple[str, Json], None, None]:
         for verb in ("post", "patch"):
             for run in body.get(verb, []):
                 yield verb, run
+    elif request.method == "POST" and request.path == "/feedback":
+        assert request.headers["content-type"] == "application/json"
+        yield "feedback", _object(request.body)
     elif request.method == "POST" and request.path == "/runs":
         yield "post", _object(request.body)
     else:
@@ -151,7 +173,7 @@ def _operations(request: Request) -> Generator[tuple[str, Json], None, None]:
 
 
 PART = re.compile(
-    rb"Content-Disposition: form-data; name=\"((?:post|patch)\.[0-9a-f-]{36}(?:\.[a-z]+)?)\"\r\n"
+    rb"Content-Disposition: form-data; name=\"((?:post|patch|feedback)\.[0-9a-f-]{36}(?:\.[a-z]+)?)\"\r\n"
     rb"Content-Type: application/json\r\nContent-Length: (\d+)\r\n\r\n"
 )
 
@@ -178,7 +200,7 @@ def _multipart(request: Request) -> Generator[tuple[str, Json], None, None]:
         if not field_name:
             assert (verb, run_id) not in [(old, key) for old, key, _ in found], "parts of a run are not together"
             assert value["id"] == run_id
-            assert not set(value) & set(PARTS)
+            assert verb == "feedback" or not set(value) & set(PARTS)
             found.append((verb, run_id, cast("Json", value)))
         else:
             assert found, "a field before its run"
@@ -189,9 +211,12 @@ def _multipart(request: Request) -> Generator[tuple[str, Json], None, None]:
         assert int(request.headers["x-pre-compressed-size"]) == size
         assert request.headers["x-post-compressed-size"] == request.headers["content-length"]
     for verb, _, run in found:
-        assert isinstance(run.get("inputs", {}), dict)
-        assert isinstance(run.get("outputs", {}), dict)
-        assert isinstance(run.get("error", ""), str)
+        if verb == "feedback":
+            assert run.get("trace_id"), "only with a trace may it ride beside runs"
+        else:
+            assert isinstance(run.get("inputs", {}), dict)
+            assert isinstance(run.get("outputs", {}), dict)
+            assert isinstance(run.get("error", ""), str)
         yield verb, run
 
 
@@ -217,7 +242,11 @@ class Handler(BaseHTTPRequestHandler):
         state.requests.append(Request("GET", self.path, _lower(self.headers.items()), b""))
         if state.info_delay:
             state.release.wait(state.info_delay)
-        if self.path != "/info" or state.info is None or state.info_status:
+        path, _, query = self.path.partition("?")
+        if path == "/sessions" and not state.info_status:
+            found = state.projects.get(parse_qs(query)["name"][0])
+            self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps([found] if found else [])))
+        elif self.path != "/info" or state.info is None or state.info_status:
             self._answer(Fault(state.info_status or 404))
         else:
             self._answer(Fault(200, {"content-type": "application/json"}, orjson.dumps(state.info)))

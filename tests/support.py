@@ -121,12 +121,12 @@ class Delivering:
         self.handed_in = 0
         senders.append(self.sender)
 
-    def put(self, records: Sequence[Record]) -> None:
+    def put(self, records: Sequence[Any]) -> None:
         """Hand records in."""
         self.handed_in += len(records)
         self._settle("", self.sender.export(records))
 
-    def deliver(self, records: Sequence[Record], timeout: float = PATIENCE) -> Account:
+    def deliver(self, records: Sequence[Any], timeout: float = PATIENCE) -> Account:
         """Hand records in and wait until they have arrived or are given up, for at most `timeout` seconds."""
         self.put(records)
         self.sender.flush(timeout)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tracer.api import configure as configure
     from tracer.api import context as context
     from tracer.api import current as current
+    from tracer.api import feedback as feedback
     from tracer.api import flush as flush
     from tracer.api import instrument as instrument
+    from tracer.api import run_url as run_url
     from tracer.api import shutdown as shutdown
     from tracer.api import status as status
     from tracer.api import trace as trace
@@ -54,9 +56,11 @@ _WHERE = {
     "context": "tracer.api",
     "continue_from": "tracer.propagation",
     "current": "tracer.api",
+    "feedback": "tracer.api",
     "flush": "tracer.api",
     "headers": "tracer.propagation",
     "instrument": "tracer.api",
+    "run_url": "tracer.api",
     "shutdown": "tracer.api",
     "status": "tracer.api",
     "trace": "tracer.api",

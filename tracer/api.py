@@ -14,14 +14,17 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tracer import settings as settings_module
+from tracer.capture.evaluating import Unusable, call_and_id, feedback_of
 from tracer.capture.langchain_joining import trace_every_run
 from tracer.capture.run import Run, current_run
 from tracer.capture.spans import Context, trace
 from tracer.capture.wrapping import traced
+from tracer.dotted_order import project_of
+from tracer.evaluation import Feedback
 from tracer.host.hook import HostHook
 from tracer.host.meters import HostMeters
 from tracer.parsing import without_credentials
-from tracer.pipeline.destinations import wanted
+from tracer.pipeline.destinations import wanted, wanted_for_feedback
 from tracer.runtime import has_host, has_meters, logger, nowhere, ready, report_fault, runtime
 from tracer.sampling import SAMPLERS
 from tracer.settings import DEFAULT_LANGSMITH, Settings
@@ -30,8 +33,10 @@ __all__ = [
     "configure",
     "context",
     "current",
+    "feedback",
     "flush",
     "instrument",
+    "run_url",
     "shutdown",
     "status",
     "trace",
@@ -43,10 +48,14 @@ _Target = TypeVar("_Target")
 
 _configuring = threading.RLock()
 
+_known_pages: list[tuple[Settings, Any]] = []
+"""Where the pages of runs are (`run_url`). At most one: for the settings that hold."""
+
 
 def _new_lock() -> None:
     global _configuring
     _configuring = threading.RLock()
+    _known_pages.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -122,6 +131,76 @@ def current() -> Run | None:
     return current_run()
 
 
+def feedback(
+    run: Run | uuid.UUID | str,
+    key: str,
+    score: float | None = None,
+    value: object = None,
+    comment: str | None = None,
+    correction: Mapping[str, object] | None = None,
+    source: str = "api",
+) -> uuid.UUID | None:
+    """Say what somebody thinks of a run, while it goes on or long after, from any process.
+
+    `run` is a handle from `trace` or `current`, or a run id (`run.id`, `tracer.run_id` on spans) as UUID or text. `key` is what is judged.
+    `score` is a number or truth value, `value` a judgement in words or an object, `correction` what would have been right, `source` who
+    judges: `api` (people, the default), `model`, or a word of your own.
+
+        with tracer.trace("answer") as run:
+            ...
+        tracer.feedback(run, "helpful", score=1, comment="to the point")
+
+    It goes to LangSmith-style backends and the local store, where they are on, in the background like runs; `status()["feedback"]` has its
+    account. Gives the id that it bears there, or None where it is not recorded; one log line says why. Raises `TypeError` for an argument
+    of a wrong type.
+    """
+    ready()
+    try:
+        given = feedback_of(run, key, score, value, comment, correction, source)
+    except Unusable as problem:
+        if not runtime.forbidden:
+            _warn_once(f"feedback is not recorded: {problem}", f"feedback {problem.argument}")
+        return None
+    return submit_feedback(given)
+
+
+def submit_feedback(given: Feedback) -> uuid.UUID | None:
+    """Hand feedback to the destinations that take it; gives its id, or None where there are none."""
+    pipeline = _pipeline()
+    if runtime.forbidden:
+        return None
+    if pipeline is None or not wanted_for_feedback(runtime.settings):
+        _warn_once("feedback is not recorded: no destination takes it. Switch LangSmith tracing (LANGSMITH_TRACING) or TRACER_LOCAL on.")
+        return None
+    try:
+        pipeline.submit_feedback(given)
+        if not runtime.running:
+            pipeline.start()
+    except Exception as fault:
+        if not report_fault("taking feedback", fault):
+            raise
+        return None
+    return uuid.UUID(int=given.id)
+
+
+def run_url(run: Run | uuid.UUID | str) -> str | None:
+    """The page of a run at the LangSmith-style backend that runs go to; None where there is none or its page is not known.
+
+    `run` is a handle or a run id. Only the backend knows under which address a project is: it is asked once for each project, within three
+    seconds, in the thread that asks (in an event loop: `await asyncio.to_thread(tracer.run_url, run)`). One log line says why there is no
+    answer. The page is there once the run has arrived. Raises `TypeError` for something that is no run.
+    """
+    ready()
+    if not runtime.settings.langsmith_on or _pipeline() is None:
+        return None
+    try:
+        call, run_id = call_and_id(run)
+        return _pages().of(str(uuid.UUID(int=run_id)), project_of(call) if call is not None else "")
+    except Unusable as problem:
+        _warn_once(f"the page of a run is not known: {problem}", f"run_url {problem.argument}")
+        return None
+
+
 def configure(**arguments: Any) -> None:
     """Set tracing up in code. Arguments are the settings of `docs/settings.md` by field name and win over the environment.
 
@@ -183,10 +262,11 @@ def status() -> dict[str, Any]:
     traces about which that is undecided are `queued`. The outer `queued` is that of the slowest destination. `open_calls` lists the
     longest of the open calls. `faults` counts errors of our own by place. The destination `host` is the application's own tracer
     provider; it counts the calls that began while there was one, with a `started` and an `open` of its own, and `exported` are the spans
-    that have ended in it.
+    that have ended in it. `feedback` has an account of feedback for each destination that takes any: `given` is the sum of `queued`,
+    `exported`, `sampled_out`, `dropped` and `spooled`.
 
     >>> sorted(status())
-    ['destinations', 'faults', 'on', 'open', 'open_calls', 'queued', 'started']
+    ['destinations', 'faults', 'feedback', 'on', 'open', 'open_calls', 'queued', 'started']
     """
     pipeline, host = _pipeline(), _host()
     nothing: dict[str, Any] = {}
@@ -202,6 +282,7 @@ def status() -> dict[str, Any]:
         "open_calls": _longest_open_calls(),
         "queued": queued,
         "destinations": destinations,
+        "feedback": pipeline.feedback_balance() if pipeline is not None else {},
         "faults": dict(runtime.faults),
     }
 
@@ -234,9 +315,10 @@ def _report(problems: list[settings_module.Problem]) -> None:
         _warn_once(str(problem))
 
 
-def _warn_once(text: str) -> None:
-    if text not in runtime.reported:
-        runtime.reported.add(text)
+def _warn_once(text: str, about: str = "") -> None:
+    """Say something, once about the same thing."""
+    if (about or text) not in runtime.reported:
+        runtime.reported.add(about or text)
         logger.warning("tracer: %s", text)
 
 
@@ -389,6 +471,16 @@ def _langsmith_place(resolved: Settings) -> str:
     if resolved.langsmith_runs_endpoints:
         return "LangSmith (LANGSMITH_RUNS_ENDPOINTS)"
     return f"LangSmith {without_credentials(resolved.langsmith_endpoint or DEFAULT_LANGSMITH)} (project {resolved.langsmith_project})"
+
+
+def _pages() -> Any:
+    # A marked place of a lazy import: the exporter's modules, only for those who ask.
+    from tracer.export.langsmith.pages import Pages
+
+    with _configuring:
+        if not _known_pages or _known_pages[0][0] is not runtime.settings:
+            _known_pages[:] = [(runtime.settings, Pages(runtime.settings))]
+        return _known_pages[0][1]
 
 
 def _pipeline() -> Any:

@@ -137,6 +137,11 @@ class Ancestor(Protocol):
         """Its place in a trace that came from another process, as LangSmith writes it; empty for calls of this process."""
         ...
 
+    @property
+    def project(self) -> str:
+        """The LangSmith project of a trace that came from another process; empty for calls of this process."""
+        ...
+
 
 @dataclass(slots=True, eq=False, repr=False)
 class Call:

@@ -6,19 +6,30 @@ Source: the LangSmith run protocol, `segment("." segment)*` with `segment = YYYY
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
-from tracer.call import Ancestor
+from tracer.call import Ancestor, Call
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _SEGMENT = re.compile(r"([0-9]{8}T[0-9]{12}Z)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ORDER = re.compile(rf"{_SEGMENT.pattern}(?:\.{_SEGMENT.pattern})*")
 
+_MOST_TOLD = 10_000
+_told: OrderedDict[int, str] = OrderedDict()
+
 Run = tuple[int, int]
 """Id and start (Unix nanoseconds, 0 where it is not known)."""
+
+
+def tell(run_id: int, dotted_order: str) -> None:
+    """Another library posts this run, under this place: what is below has to name it so. The newest ten thousand are remembered."""
+    _told[run_id] = dotted_order
+    if len(_told) > _MOST_TOLD:
+        _told.popitem(last=False)
 
 
 def dotted_order_of(run: Ancestor) -> str:
@@ -27,17 +38,29 @@ def dotted_order_of(run: Ancestor) -> str:
 
 
 def ancestry_of(run: Ancestor | None) -> tuple[str, list[Run]]:
-    """The place in another process that the trace goes on from (empty for none), and the runs from there down to this one.
+    """The place that the trace goes on from, in another process or where another library posts (empty for none), and the runs from there
+    down to this one.
 
     What is no dotted order is left aside.
     """
     runs: list[Run] = []
     while run is not None and run.run_id is not None:
-        if _ORDER.fullmatch(run.dotted_order):
-            return run.dotted_order, runs[::-1]
+        order = run.dotted_order or _told.get(run.run_id, "")
+        if _ORDER.fullmatch(order):
+            return order, runs[::-1]
         runs.append((run.run_id, run.started_wall))
         run = run.above
     return "", runs[::-1]
+
+
+def project_of(call: Call) -> str:
+    """The LangSmith project that the caller in another process records into; empty where none was told, or the caller is not trusted."""
+    above = call.above
+    while above is not None:
+        if above.project:
+            return above.project
+        above = above.above
+    return ""
 
 
 def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from tests.integration.capture_support import PLAIN, STREAM, async_http_client, 
 from tests.integration.chat.chat_loopback import Loopback
 from tests.integration.langsmith_programs import CHAT_PROGRAMS, LANGCHAIN_PROGRAMS, Kit, LangChainKit, OurKit
 from tests.langsmith_allowed import EVERYWHERE, OF_CHAT_MODELS, OF_CLIENTS, OF_LANGCHAIN, OF_THE_QUICKSTART
-from tests.langsmith_diff import ALLOWED, both
+from tests.langsmith_diff import ALLOWED, both, report
 from tests.langsmith_fields import Allowed, Difference, complaints_about, differences, unexplained
 from tests.langsmith_pairs import Json, Program, Reference, recorded, reference, with_recording
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
@@ -232,6 +232,15 @@ def test_the_quickstart_with_both() -> None:
     assert complaints_about(ours) == []
     assert len(theirs) == len(ours) == 10
     assert set(OF_THE_QUICKSTART) <= used
+    lines, well = report(theirs, ours)
+    assert well
+    assert lines[0] == "10 runs of LangSmith's own tracer, 10 of ours"
+    assert lines[-1] == f"{len(found)} fields differ, 0 without a reason; 0 rules of ids and times are broken"
+    assert "      Variables of the environment never leave." in lines
+    # What has no reason is said, and all is not well then.
+    ours[0]["name"] = "another"
+    lines, well = report(theirs, ours)
+    assert (well, lines.count("      NOT EXPLAINED")) == (False, 1)
 
 
 def test_every_allowed_difference_is_needed() -> None:

@@ -15,6 +15,8 @@ from tests.integration.capture_support import PLAIN, create, make_client
 from tests.support import record_into
 from tracer.call import Call
 from tracer.dotted_order import runs_in
+from tracer.export.langsmith.run import run_of, start_of
+from tracer.reading import read_call
 from tracer.replay.server import ReplayServer
 from tracer.settings import Settings
 
@@ -76,6 +78,24 @@ def test_what_the_sdk_writes_we_read(ours: list[Call]) -> None:
     assert (again.trace_id, again.parent_run_id, again.id) == (root.id, child.id, run.id)
     assert again.dotted_order.startswith(child.dotted_order + ".")
     assert again.session_name == "theirs"
+
+
+def test_runs_go_into_the_callers_project(ours: list[Call]) -> None:
+    child = RunTree(name="root", client=CLIENT, project_name="theirs").create_child("child")
+    with tracer.continue_from(child.to_headers()), tracer.trace("job"), tracer.trace("deep"):
+        pass
+    with tracer.trace("of our own"):
+        pass
+    projects = {call.name: [run.session_name for run in (run_of(read_call(call), ON), start_of(call, ON))] for call in ours}
+    assert projects == {"job": ["theirs", "theirs"], "deep": ["theirs", "theirs"], "of our own": ["ours", "ours"]}
+
+
+def test_a_project_from_callers_who_are_not_trusted_is_ignored(calls: list[Call]) -> None:
+    record_into(calls, replace(ON, trust_headers=()))
+    headers = RunTree(name="root", client=CLIENT, project_name="theirs").to_headers()
+    with tracer.continue_from(headers), tracer.trace("job"):
+        pass
+    assert run_of(read_call(calls[0]), ON).session_name == "ours"
 
 
 def test_headers_inside_of_traceable(ours: list[Call]) -> None:

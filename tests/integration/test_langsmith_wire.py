@@ -112,7 +112,7 @@ def test_compression_can_be_switched_off() -> None:
 
 
 def test_a_slow_info_gets_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_TIMEOUT", 0.1)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_TIMEOUT", 0.1)
     with langsmith(FULL, info_delay=PATIENCE) as server:
         assert delivering(server).deliver([a_record()]).exported == 1
         assert [request.path for request in server.requests] == ["/info", "/runs/multipart"]
@@ -162,7 +162,9 @@ FAULTS: dict[str, list[Fault]] = {
     "429 with a date": [Fault(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"})],
     "500": [trouble(500), trouble(500)],
     "502": [trouble(502)],
-    "503": [Fault(503, {"Retry-After": "0"})],
+    "503": [trouble(503), trouble(503)],
+    "503 with seconds": [Fault(503, {"Retry-After": "0"})],
+    "425": [trouble(425)],
     "504": [trouble(504)],
     "408": [trouble(408)],
     "reset": [Fault(reset=True), Fault(reset=True)],
@@ -170,7 +172,9 @@ FAULTS: dict[str, list[Fault]] = {
     "taken, then 500": [Fault(500, taken=True)],
     "there already": [Fault(409, taken=True)],
     "late answer": [Fault(202, taken=True, delay=0.8)],
+    "hang": [Fault(hang=True, delay=0.8)],
     "413": [trouble(413)],
+    "413, then 500": [trouble(413), trouble(500)],
 }
 
 
@@ -190,6 +194,42 @@ def test_nothing_is_lost_and_nothing_is_there_twice(fault: str, profile: str, ca
         assert max(server.counts.values()) <= most
         assert of_the_export(caplog) == []
         destination.sender.close(1)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("status", [404, 405])
+def test_without_the_form_every_profile_gets_every_run_once(status: int, profile: str, caplog: pytest.LogCaptureFixture) -> None:
+    def refused(request: Request) -> Fault | None:
+        return Fault(status) if request.path == "/runs/multipart" else None
+
+    with langsmith(PROFILES[profile], choose=refused) as server:
+        destination = delivering(server)
+        destination.deliver([a_record(number) for number in range(10)])
+        destination.deliver([a_record(number) for number in range(10, 20)])
+        assert destination.outcome == (20, {})
+        assert server.names == numbered(20)
+        assert set(server.counts.values()) == {1}
+        # What it does not know it is not asked for again.
+        assert [request.path for request in server.ingests].count("/runs/multipart") == (0 if profile == "batch only" else 1)
+        assert of_the_export(caplog) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("status", [415, 422])
+def test_what_cannot_be_read_compressed_every_profile_gets_plain(status: int, profile: str, caplog: pytest.LogCaptureFixture) -> None:
+    def refused(request: Request) -> Fault | None:
+        return Fault(status) if "content-encoding" in request.headers else None
+
+    with langsmith(PROFILES[profile], choose=refused) as server:
+        destination = delivering(server)
+        destination.deliver([a_record(number) for number in range(10)])
+        destination.deliver([a_record(number) for number in range(10, 20)])
+        assert destination.outcome == (20, {})
+        assert server.names == numbered(20)
+        assert set(server.counts.values()) == {1}
+        compressed = [request for request in server.ingests if "content-encoding" in request.headers]
+        assert len(compressed) == (1 if profile in ("full", "small limits") else 0)
+        assert of_the_export(caplog) == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
@@ -232,8 +272,8 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run() -> None:
 
 @pytest.mark.parametrize("trouble", ["no answer", "503"])
 def test_what_a_server_takes_is_asked_again_while_it_cannot_say(trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_AGAIN", 0.0)
-    monkeypatch.setattr("tracer.export.langsmith.destination.INFO_TIMEOUT", 0.2)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_AGAIN", 0.0)
+    monkeypatch.setattr("tracer.export.langsmith.server.INFO_TIMEOUT", 0.2)
     with langsmith(FULL) as server:
         server.info_delay, server.info_status = (PATIENCE, 0) if trouble == "no answer" else (0, 503)
         destination = delivering(server)

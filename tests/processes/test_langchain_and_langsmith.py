@@ -80,6 +80,8 @@ def test_langchains_own_tracer_posts_its_runs_and_we_the_others(setting: dict[st
         weather = next(run for run in server.runs.values() if run["name"] == "weather")
     assert names == sorted(OF_LANGCHAIN + OURS)
     assert (look_up["parent_run_id"], look_up["trace_id"]) == (weather["id"], weather["trace_id"])
+    # The start of a run is that which LangChain's tracer has written, to the microsecond.
+    assert look_up["dotted_order"].startswith(weather["dotted_order"] + ".")
     assert account["exported"] == len(OURS)
     assert account["dropped"] == {"posted by LangChain's own tracer": len(OF_LANGCHAIN)}
 

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "tracer"
 # What the modules of a room may import of the package, beside those of their own room. Rooms are named by the beginnings of module names.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.call": (),
+    "tracer.evaluation": (),
     "tracer.parsing": (),
     "tracer.environment": (),
     "tracer.settings": ("tracer.environment", "tracer.parsing"),
@@ -26,15 +27,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.sampling": ("tracer.scope",),
     "tracer.runtime": ("tracer.call", "tracer.sampling", "tracer.scope", "tracer.settings"),
     "tracer.propagation": ("tracer.dotted_order", "tracer.runtime", "tracer.scope", "tracer.settings"),
-    "tracer.capture": ("tracer.call", "tracer.runtime", "tracer.scope"),
+    "tracer.capture": ("tracer.call", "tracer.dotted_order", "tracer.evaluation", "tracer.runtime", "tracer.scope"),
     "tracer.reading": ("tracer.call",),
-    "tracer.masking": ("tracer.call", "tracer.reading", "tracer.scope"),
+    "tracer.masking": ("tracer.call", "tracer.evaluation", "tracer.reading", "tracer.scope"),
     "tracer.bundled_prices": (),
     "tracer.cost": ("tracer.bundled_prices", "tracer.reading"),
-    "tracer.export": ("tracer.call", "tracer.cost", "tracer.dotted_order", "tracer.reading", "tracer.settings"),
+    "tracer.export": ("tracer.call", "tracer.cost", "tracer.dotted_order", "tracer.evaluation", "tracer.reading", "tracer.settings"),
     "tracer.pipeline": (
         "tracer.call",
         "tracer.cost",
+        "tracer.evaluation",
         "tracer.export.destination",
         "tracer.export.notices",
         "tracer.export.transport",
@@ -65,10 +67,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.settings",
     ),
     "tracer.spool": ("tracer.export.notices", "tracer.export.transport"),
-    "tracer.store": ("tracer.call", "tracer.export", "tracer.reading", "tracer.settings"),
+    "tracer.store": ("tracer.call", "tracer.evaluation", "tracer.export", "tracer.reading", "tracer.settings"),
     "tracer.chat": ("tracer.call", "tracer.capture", "tracer.runtime", "tracer.scope", "tracer.settings"),
     "tracer.api": (
         "tracer.capture",
+        "tracer.dotted_order",
+        "tracer.evaluation",
         "tracer.host.hook",
         "tracer.host.meters",
         "tracer.parsing",
@@ -106,6 +110,8 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     ("tracer.pipeline.destinations", "tracer.metrics.hub"),
+    # Who asks for the page of a run.
+    ("tracer.api", "tracer.export.langsmith.pages"),
     # The wrapper model wraps its client the way an application does.
     ("tracer.chat.clients", "tracer"),
 }

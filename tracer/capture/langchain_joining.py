@@ -6,7 +6,7 @@ import sys
 from typing import Any, cast
 
 from tracer.capture.import_hook import when_imported
-from tracer.capture.langchain_tracer import keep_out_where_asked
+from tracer.capture.langchain_tracer import TRACER_MODULE, keep_out_where_asked, note_places
 from tracer.runtime import ready, recording, report_fault, runtime
 from tracer.scope import Scope, current, find_through
 
@@ -69,6 +69,7 @@ def _register(context_module: Any) -> None:
     if context_module not in _registered:
         _registered.append(context_module)
         keep_out_where_asked(context_module)
+        when_imported(TRACER_MODULE, note_places)
         context_module.register_configure_hook(_switch, inheritable=True, handle_class=type(handler()))
 
 

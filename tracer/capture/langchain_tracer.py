@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
+from tracer.dotted_order import tell
 from tracer.runtime import ready, recording, report_fault, runtime
 from tracer.scope import current
 
 _MODULE = "langchain_core.tracers.context"
 _QUESTION = "_tracing_v2_is_enabled"
+_START = "_start_trace"
+
+TRACER_MODULE = "langchain_core.tracers.langchain"
+"""Where LangChain's own LangSmith tracer is."""
 
 
 def posted_by_langchain() -> bool:
@@ -39,6 +45,31 @@ def keep_out_where_asked(context_module: Any) -> None:
         return False if _replaced() else asked()
 
     setattr(context_module, _QUESTION, enabled)
+
+
+def note_places(tracer_module: Any) -> None:
+    """From now on we know under which places LangChain's own tracer posts its runs: runs of ours below name the same starts."""
+    kind: Any = getattr(tracer_module, "LangChainTracer", None)
+    start = getattr(kind, _START, None)
+    if start is None or hasattr(start, "__wrapped__"):
+        return
+
+    @functools.wraps(start)
+    def starting(self: Any, run: Any) -> Any:
+        result = start(self, run)
+        _note_place(run)
+        return result
+
+    setattr(kind, _START, starting)
+
+
+def _note_place(run: Any) -> None:
+    try:
+        if posted_by_langchain():
+            tell(run.id.int, run.dotted_order)
+    except Exception as fault:
+        if not report_fault("noting a place of LangChain's own tracer", fault):
+            raise
 
 
 def _replaced() -> bool:

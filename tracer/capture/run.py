@@ -70,6 +70,11 @@ class Run:
         return f"Run({self.id})"
 
 
+def call_of(run: Run) -> Call | None:
+    """The call behind a handle; None while nothing is traced."""
+    return run._call  # pyright: ignore[reportPrivateUsage]
+
+
 def end_span(call: Call, error: BaseException | None) -> None:
     """End a span of the application's own, by an exception if there is one."""
     if error is None:

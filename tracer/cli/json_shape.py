@@ -6,19 +6,22 @@ object of sums by currency; empty when no price is known), `spans` (an array in 
 A span: `span_id`, `parent_span_id` (hex or null), `run_id` (UUID; null for attempts), `depth` (0 for a root), `name`, `kind` (llm,
 embedding, chain, tool, retriever, agent, request, attempt), `operation`, `model`, `start`, `duration`, `outcome` (completed, failed,
 stopped, cancelled, abandoned, unfinished), `error` (null, or an object with `type` and `message`), `input_tokens`, `output_tokens`, `cost`,
-`currency`, `time_to_first_chunk` (seconds), `session`, `user`, `tags` (array), `attributes` (object, as sent over OTLP, without content).
+`currency`, `time_to_first_chunk` (seconds), `session`, `user`, `tags` (array), `attributes` (object, as sent over OTLP, without content),
+`feedback` (array, oldest first, of objects with `id` (UUID), `key`, `score`, `value`, `comment`, `correction`, `source`, `time`).
 What is not known is null. With `--content` also `content`: an object with those of `system_instructions`, `input_messages`,
 `output_messages`, `tool_definitions`, `arguments`, `result`, `input`, `output` that were recorded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 from tracer.cli.contents import CONTENT_NAMES, contents
 from tracer.cli.forest import Node, forest, totals, walk
+from tracer.store.judgements import FeedbackRow, parsed
 from tracer.store.reader import Trace, attributes_of, tags_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -36,11 +39,11 @@ def trace_object(trace: Trace, *, content: bool) -> dict[str, Any]:
         "input_tokens": sums.input_tokens,
         "output_tokens": sums.output_tokens,
         "cost": dict(sums.cost),
-        "spans": [_span_object(node, depth, content=content) for node, depth in walk(forest(trace))],
+        "spans": [_span_object(node, depth, trace.feedback, content=content) for node, depth in walk(forest(trace))],
     }
 
 
-def _span_object(node: Node, depth: int, *, content: bool) -> dict[str, Any]:
+def _span_object(node: Node, depth: int, said: Mapping[str, list[FeedbackRow]], *, content: bool) -> dict[str, Any]:
     row = node.row
     attributes = attributes_of(row)
     result: dict[str, Any] = {
@@ -65,10 +68,24 @@ def _span_object(node: Node, depth: int, *, content: bool) -> dict[str, Any]:
         "user": row.user,
         "tags": tags_of(row),
         "attributes": {name: value for name, value in attributes.items() if name not in CONTENT_NAMES},
+        "feedback": [_feedback_object(given) for given in said.get(row.run_id or "", ())],
     }
     if content:
         result["content"] = contents(attributes)
     return result
+
+
+def _feedback_object(row: FeedbackRow) -> dict[str, Any]:
+    return {
+        "id": str(UUID(row.id)),
+        "key": row.key,
+        "score": row.score,
+        "value": parsed(row.value),
+        "comment": row.comment,
+        "correction": parsed(row.correction),
+        "source": row.source,
+        "time": _time(row.time_ns),
+    }
 
 
 def _time(nanoseconds: int) -> str:

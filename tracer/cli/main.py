@@ -31,12 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `tracer` with all its commands."""
-    from tracer.cli import demo, env, flush, run, show, status
+    from tracer.cli import demo, env, feedback_command, flush, run, show, status
 
     result = argparse.ArgumentParser(prog="tracer", description="Record the calls of a chat model, and look at them.")
     result.add_argument("--version", action="version", version=f"tracer {__version__}")
     commands = result.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (show, status, env, flush, run, demo):
+    for command in (show, feedback_command, status, env, flush, run, demo):
         command.add_parser(commands)
     return result
 

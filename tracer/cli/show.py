@@ -20,7 +20,7 @@ An id is a trace id, run id or span id, in hex or as a UUID, whole or its beginn
 --json prints one array of traces, oldest first. Each has trace_id, start, duration, calls, failed, input_tokens,
 output_tokens, cost and spans; each span has span_id, parent_span_id, run_id, depth, name, kind, operation, model, start,
 duration, outcome, error, input_tokens, output_tokens, cost, currency, time_to_first_chunk, session, user, tags and
-attributes, and content with --content. Times are ISO 8601 in UTC, durations in seconds; what is not known is null.
+attributes and feedback, and content with --content. Times are ISO 8601 in UTC, durations in seconds; what is not known is null.
 Exit status: 0, or 1 when there is no store or no such trace, or 2 for a wrong call of the command."""
 
 

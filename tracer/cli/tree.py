@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 
 from rich.console import Console
@@ -12,14 +13,17 @@ from tracer.call import COMPLETED, EMBEDDING, FAILED, LLM, STOPPED
 from tracer.cli.contents import content_lines
 from tracer.cli.forest import Node, Totals, forest, totals
 from tracer.cli.output import facts
+from tracer.evaluation import API
 from tracer.export import names
 from tracer.export.wording import duration, money, one_line, printable, tokens
+from tracer.store.judgements import FeedbackRow, parsed
 from tracer.store.reader import Trace, attributes_of, tags_of
 from tracer.store.rows import ATTEMPT, SpanRow
 
 _STYLES = {FAILED: "red", COMPLETED: "green"}
 _OTHER_ENDING = "yellow"
 _ERROR_LENGTH = 120
+_SAID_LENGTH = 200
 
 
 def print_trace(console: Console, trace: Trace, *, content: bool = False) -> None:
@@ -33,6 +37,8 @@ def print_trace(console: Console, trace: Trace, *, content: bool = False) -> Non
         if content:
             for label, text in content_lines(attributes_of(node.row)):
                 inner.add(Text.assemble((f"{label}: ", "cyan"), (text, "")))
+        for given in trace.feedback.get(node.row.run_id or "", ()):
+            inner.add(_feedback(given))
         waiting.extend((inner, child) for child in reversed(node.children))
     console.print(tree)
 
@@ -111,6 +117,28 @@ def _ending(row: SpanRow, chunks: object) -> str:
     if row.outcome == FAILED:
         return one_line(f"failed: {row.error_type or ''} {row.error_message or ''}".strip(), _ERROR_LENGTH)
     return row.outcome
+
+
+def _feedback(row: FeedbackRow) -> Text:
+    """What somebody said about a run."""
+    score = "" if row.score is None else f"{row.score:g}"
+    value = "" if row.value is None else _worded(parsed(row.value))
+    return Text.assemble(
+        ("feedback ", "dim"),
+        (printable(row.key), "bold"),
+        "  ",
+        facts(
+            (score, ""),
+            (one_line(value, _SAID_LENGTH), ""),
+            (one_line(row.comment or "", _SAID_LENGTH), ""),
+            (one_line(f"should be {row.correction}" if row.correction is not None else "", _SAID_LENGTH), ""),
+            (printable(row.source) if row.source != API else "", "cyan"),
+        ),
+    )
+
+
+def _worded(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _attempt(row: SpanRow) -> Text:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from tracer.evaluation import Feedback
     from tracer.reading.record import Record
 
 
@@ -60,10 +61,27 @@ class Destination(Protocol):
 
     name: str
 
-    def export(self, records: Sequence[Record]) -> Delivery:
+    def export(self, records: Sequence[Record], /) -> Delivery:
         """Deliver the records, take them over to be delivered, or say why not; never raises, whatever the records or the network do."""
         ...
 
     def close(self, timeout: float) -> None:
         """Give up what is under way, within `timeout` seconds at most. Later exports are refused."""
         ...
+
+
+class FeedbackDestination(Protocol):
+    """The part of a destination that takes feedback. A destination that has one names it in an attribute `feedback`."""
+
+    def export(self, feedback: Sequence[Feedback], /) -> Delivery:
+        """As `Destination.export`; counts are of feedback."""
+        ...
+
+    def close(self, timeout: float) -> None:
+        """As `Destination.close`, which comes after this."""
+        ...
+
+
+def part_for_feedback(destination: Destination) -> FeedbackDestination | None:
+    """The part of a destination that takes feedback; None where it takes none."""
+    return getattr(destination, "feedback", None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ TLS = "TLS: "
 
 _EXPLANATION = 200
 _MOST_ANSWER = 64 * 1024
+_LARGE = 64 * 1024  # Copying less costs less than sending it by itself.
 
 # Statuses by which a server says that it, not the request, is the trouble.
 _TRY_LATER = (408, 425, 429, 502, 503, 504)
@@ -58,6 +59,30 @@ class Answer:
         return " ".join(shorten_text(self.body.decode("utf-8", "replace"), _EXPLANATION).split())
 
 
+class Pieces:
+    """A body that is sent piece by piece, so that it never stands in memory a second time. Small neighbours go together."""
+
+    __slots__ = ("_length", "_pieces")
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces: list[bytes] = []
+        small: list[bytes] = []
+        for piece in pieces:
+            if len(piece) < _LARGE:
+                small.append(piece)
+                continue
+            self._pieces += [b"".join(small), piece]
+            small = []
+        self._pieces.append(b"".join(small))
+        self._length = sum(map(len, self._pieces))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([piece for piece in self._pieces if piece])
+
+
 class Http:
     """Requests to one destination over kept connections. `certificate` is the path of an authority's file, `client` that of a
     certificate, alone or with its key. A redirect is not followed: a redirected POST arrives as a GET without its body."""
@@ -68,7 +93,9 @@ class Http:
         self._client = client
         self._session: requests.Session | None = None
 
-    def request(self, method: str, url: str, timeout: float, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def request(
+        self, method: str, url: str, timeout: float, body: bytes | Pieces | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send and wait for the answer, `timeout` seconds to connect and as many for each part of it. Raises what `requests` does."""
         if self._session is None:
             self._session = self._new_session()
@@ -77,6 +104,7 @@ class Http:
             response = self._session.request(
                 method,
                 url,
+                # What has a length and can be gone through is sent so, with that length.
                 data=body,
                 headers=dict(headers or {}),
                 timeout=timeout,

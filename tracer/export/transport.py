@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from tracer.call import Call
 from tracer.export.destination import Delivery
-
-if TYPE_CHECKING:
-    from tracer.reading.record import Record
 
 ACCEPTED = "accepted"
 RETRY = "retry"
@@ -119,8 +116,8 @@ class Transport(Protocol):
         one request have the same."""
         ...
 
-    def pack(self, records: Sequence[Record]) -> Packed:
-        """The records as items, in order. A record that cannot be encoded costs none of its neighbours."""
+    def pack(self, records: Sequence[Any]) -> Packed:
+        """What the transport is for, records or feedback, as items, in order. One that cannot be encoded costs none of its neighbours."""
         ...
 
     def open(self, calls: Sequence[Call], /) -> list[Item]:

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tracer.call import Call
+from tracer.evaluation import Feedback
 from tracer.masking.limited import Limited, TooSlow
 from tracer.masking.patterns import PATTERNS, SECRETS, long_words
-from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, withheld
+from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, masked_feedback, withheld, withheld_feedback
 from tracer.reading.record import Record
 
 FAILED = "mask failed"
@@ -57,6 +58,12 @@ class Masker:
         for change in changes:
             change.make()
         return seen
+
+    def mask_feedback(self, feedback: Feedback) -> None:
+        """Mask what feedback says, in place."""
+        changes = self._guarded(lambda: masked_feedback(feedback, self._masks()), lambda reason: withheld_feedback(feedback, reason))
+        for change in changes:
+            change.make()
 
     def _guarded(self, work: Callable[[], list[Change]], instead: Callable[[str], list[Change]]) -> list[Change]:
         try:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import orjson
 
 from tracer.call import Call, Failure
+from tracer.evaluation import Feedback
 from tracer.reading.generation import Generation, Message
 from tracer.reading.record import Record
 
@@ -72,7 +73,9 @@ def bytes_of(record: Record) -> bytes:
         else:
             values.append(generation.request)
     found.append(orjson.dumps(values, default=_as_text, option=orjson.OPT_NON_STR_KEYS))
-    found += [f"{it.message}\n{stack_of(it)}\n{getattr(it, 'shown', '')}".encode("utf-8", "replace") for it in _failures(call)]
+    found += [
+        f"{failure.message}\n{stack_of(failure)}\n{getattr(failure, 'shown', '')}".encode("utf-8", "replace") for failure in _failures(call)
+    ]
     return b"\n".join(found)
 
 
@@ -112,6 +115,21 @@ def withheld(record: Record, reason: str) -> list[Change]:
         changes.append(Change(call, "failure", _bare(call.failure)))
     changes += [Change(attempt, "failure", _bare(attempt.failure)) for attempt in call.attempts if attempt.failure is not None]
     return changes
+
+
+_JUDGEMENT = ("value", "comment", "correction")
+
+
+def masked_feedback(feedback: Feedback, mask: Mask) -> list[Change]:
+    """What has to be changed in feedback so that every text of it is masked."""
+    return [Change(feedback, name, _masked(getattr(feedback, name), mask)) for name in _JUDGEMENT]
+
+
+def withheld_feedback(feedback: Feedback, reason: str) -> list[Change]:
+    """What has to be changed in feedback so that nothing is left that should have been masked; the score stays."""
+    told = any(getattr(feedback, name) is not None for name in _JUDGEMENT)
+    changes = [Change(feedback, name, None) for name in _JUDGEMENT]
+    return [*changes, Change(feedback, "comment", f"({reason})")] if told else []
 
 
 MARK = "tracer.content.withheld"

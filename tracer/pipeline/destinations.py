@@ -42,6 +42,15 @@ def wanted(settings: Settings) -> list[str]:
     return names
 
 
+def wanted_for_feedback(settings: Settings) -> list[str]:
+    """Names of those that are on and take feedback.
+
+    >>> wanted_for_feedback(Settings(console=True, local=True))
+    ['local']
+    """
+    return [name for name in wanted(settings) if name in ("local", LANGSMITH)]
+
+
 def make_destinations(settings: Settings) -> list[Destination]:
     """Make what `wanted` names; LangSmith may be several. One that cannot be made is reported in one line and left out."""
     made: list[Destination] = []
@@ -66,13 +75,21 @@ def _make(name: str, settings: Settings, spool: Shelves | None) -> list[Destinat
 
         return [ConsoleDestination(settings)]
     if name == LANGSMITH:
-        from tracer.export.langsmith.destination import transports_of
+        from tracer.export.langsmith.destination import feedback_transports_of, transports_of
 
-        return [_sender(transport, settings, spool) for transport in transports_of(settings)]
+        pairs = zip(transports_of(settings), feedback_transports_of(settings), strict=True)
+        return [_with_feedback(runs, feedback, settings, spool) for runs, feedback in pairs]
     from tracer.export.otlp import OtlpTransport
 
     gather = Gather(settings.otlp_schedule_delay / 1000, settings.otlp_batch)
     return [_sender(OtlpTransport(settings), settings, spool, gather)]
+
+
+def _with_feedback(runs: Transport, feedback: Transport, settings: Settings, spool: Shelves | None) -> Sender:
+    sender = _sender(runs, settings, spool)
+    # A sender of its own: feedback that a backend refuses or does not know yet keeps no run waiting.
+    sender.feedback = _sender(feedback, settings, spool)
+    return sender
 
 
 def _sender(transport: Transport, settings: Settings, spool: Shelves | None, gather: Gather | None = None) -> Sender:

@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracer.call import Call
+from tracer.evaluation import Feedback
 from tracer.export.destination import Delivery, Destination
 from tracer.export.notices import records_text
-from tracer.pipeline.destinations import make_metrics, wanted
+from tracer.pipeline.destinations import make_metrics, wanted, wanted_for_feedback
+from tracer.pipeline.evaluations import Evaluations
 from tracer.pipeline.exits import hook_into_multiprocessing
 from tracer.pipeline.faults import swallow
 from tracer.pipeline.keeping import Keeper
@@ -71,7 +73,7 @@ class Pipeline:
         self._reset()
 
     def _reset(self) -> None:
-        self._queue: deque[Call | _Marker] = deque()
+        self._queue: deque[Call | Feedback | _Marker] = deque()
         self._limit = self._settings.queue_records
         self._most_bytes = self._settings.queue_bytes
         # Bytes that calls brought into the queue and that the worker took out of it: each is written by one side only. Two callers at
@@ -94,6 +96,7 @@ class Pipeline:
         # The books. The worker and whoever reads them take the lock; callers and finalizers never do.
         self._books = threading.RLock()
         self._accounts = {name: Account() for name in wanted(self._settings)}
+        self._evaluations = Evaluations(wanted_for_feedback(self._settings), self._books)
         self._sampled_out = 0
         self._taken = 0
         # Unsampled calls that may yet be kept (TRACER_KEEP), and why others were.
@@ -130,6 +133,16 @@ class Pipeline:
             weight = 0
         self._queue.append(call)
         self._bytes_in += weight
+
+    def submit_feedback(self, feedback: Feedback) -> None:
+        """Take feedback. Safe in finalizers."""
+        self._evaluations.submit(feedback, self._put_feedback)
+
+    def _put_feedback(self, feedback: Feedback) -> bool:
+        fits = len(self._queue) < self._limit
+        if fits:
+            self._queue.append(feedback)
+        return fits
 
     def start(self) -> None:
         """Start the worker, if it is not running in this process."""
@@ -173,7 +186,7 @@ class Pipeline:
         return all(arrived)
 
     def _senders(self) -> list[Sender]:
-        return [destination for destination in self._destinations if isinstance(destination, Sender)]
+        return [destination for destination in self._destinations if isinstance(destination, Sender)] + self._evaluations.senders()
 
     def shutdown(self, timeout: float) -> bool:
         """Flush and close the destinations, all within `timeout` seconds; what is then left is counted as dropped."""
@@ -194,15 +207,17 @@ class Pipeline:
         done = self._flush_senders(deadline - timeout * 0.2) and done
         # The last metrics say what became of every record, so they come after all of them, and have the last tenth for themselves.
         closed_by = deadline - timeout * 0.1 if self._metering.on else deadline
+        self._evaluations.close(max(0.0, closed_by - time.monotonic()))
         for destination in self._destinations:
             try:
                 destination.close(max(0.0, closed_by - time.monotonic()))
             except Exception as fault:
                 report_fault(f"closing {destination.name}", fault)
         lost = self._close_books("shut down" if done else "exit")
+        lost_feedback = self._evaluations.close_books("shut down" if done else "exit")
         self._metering.finish(deadline)
         self._wake.set()
-        self._say_lost(0 if done else lost, count_of(self._overflow))
+        self._say_lost(0 if done else lost + lost_feedback, count_of(self._overflow))
         self._say_spooled()
         return done
 
@@ -222,7 +237,7 @@ class Pipeline:
 
     def _say_spooled(self) -> None:
         """The line for what could not be sent and is not lost."""
-        spooled = max((account.spooled for account in self._accounts.values()), default=0)
+        spooled = max((account.spooled for account in self._accounts.values()), default=0) + self._evaluations.spooled
         if spooled:
             text = "tracer: %s could not be sent yet; they are kept in %s (TRACER_SPOOL) for the next process or `tracer flush`%s"
             logger.warning(text, records_text(spooled), self._settings.spool, self._troubles() or ".")
@@ -281,6 +296,10 @@ class Pipeline:
                 }
         return max((account["queued"] for account in accounts.values()), default=waiting), accounts
 
+    def feedback_balance(self) -> dict[str, Any]:
+        """What became of feedback, for each destination that takes any."""
+        return self._evaluations.balance(bool(self._settings.spool))
+
     # The worker's side.
 
     def _work(self) -> None:
@@ -333,13 +352,16 @@ class Pipeline:
         measured: list[Record] = []
         measuring = self._metering.on
         marker: _Marker | None = None
+        given: list[Feedback] = []
         most = self._bytes_out + BATCH_BYTES
         while self._queue and len(records) < BATCH_RECORDS and self._bytes_out < most:
             item = self._take()
             if isinstance(item, _Marker):
                 marker = item
                 break
-            if item is not None:
+            if isinstance(item, Feedback):
+                given.append(self._reader.judged(item))
+            elif item is not None:
                 read = [self._read(call) for call in self._recorded(item)]
                 records += read
                 if measuring:
@@ -349,12 +371,14 @@ class Pipeline:
         try:
             self._metering.record(measured)
             self._export(records)
+            if given:
+                self._evaluations.export(given)
         finally:
             if marker is not None:
                 marker.reached.set()
         return True
 
-    def _take(self) -> Call | _Marker | None:
+    def _take(self) -> Call | Feedback | _Marker | None:
         with self._books:
             if not self._queue:
                 return None
@@ -408,6 +432,10 @@ class Pipeline:
                 self._accounts.setdefault(destination.name, Account())
         for sender in self._senders():
             sender.settle = self._settle
+        self._evaluations.attach(self._destinations)
+        if self._settings.spool:
+            for sender in self._evaluations.senders():
+                sender.start()  # Runs come; whether feedback does is not known, and earlier processes may have left some.
 
     def _announce(self) -> None:
         """Tell destinations that show running calls of those that last."""
@@ -418,8 +446,9 @@ class Pipeline:
             if not self._destinations:
                 self._prepare()
             shown = [self._reader.preview(call) for call in calls]
-            for sender in self._senders():
-                sender.open(shown)
+            for destination in self._destinations:
+                if isinstance(destination, Sender):
+                    destination.open(shown)
 
     def _export(self, records: Sequence[Record]) -> None:
         if not records:

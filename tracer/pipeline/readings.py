@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from tracer.call import UNFINISHED, Call
 from tracer.cost import Prices
+from tracer.evaluation import Feedback
 from tracer.masking.masker import Masker
 from tracer.reading import read_call
 from tracer.reading.answer import UNDER_WAY
@@ -52,6 +53,12 @@ class CallReader:
         if self._masker is not None:
             self._masker.mask(record)
         return record
+
+    def judged(self, feedback: Feedback) -> Feedback:
+        """Feedback as it may be shown: masked, if anything is to be."""
+        if self._masker is not None:
+            self._masker.mask_feedback(feedback)
+        return feedback
 
     def preview(self, call: Call) -> Call:
         """A call that goes on as it may be shown: masked, if anything is to be."""

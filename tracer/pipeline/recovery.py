@@ -28,7 +28,8 @@ def recover(settings: Settings, timeout: float) -> Recovery:
     deadline = time.monotonic() + timeout
     account = Account()
     found = Recovery()
-    senders = [destination for destination in make_destinations(settings) if isinstance(destination, Sender)]
+    runs = [destination for destination in make_destinations(settings) if isinstance(destination, Sender)]
+    senders = [*runs, *(sender.feedback for sender in runs if sender.feedback is not None)]
     for sender in senders:
         sender.settle = lambda _, delivery: _add(account, delivery)
         sender.start()

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tracer.call import Call
 from tracer.export.destination import Delivery
@@ -21,9 +21,6 @@ from tracer.pipeline.spooled import Shelf, SpooledWaiting
 from tracer.pipeline.waiting import QUEUE_FULL, Waiting
 from tracer.runtime import report_fault
 from tracer.scope import EMPTY, enter, leave
-
-if TYPE_CHECKING:
-    from tracer.reading.record import Record
 
 PACE = Pace()
 CLOSING_PACE = Pace(first=0.1, most=0.3)
@@ -71,6 +68,8 @@ class Sender:
     ) -> None:
         self.name = transport.name
         self.settle: Callable[[str, Delivery], None] = _nobody
+        self.feedback: Sender | None = None
+        """What sends feedback to the same place, where it takes any."""
         self._transport = transport
         self._pace = pace or PACE
         self._gather = gather or Gather()
@@ -102,7 +101,7 @@ class Sender:
 
     # The worker's side.
 
-    def export(self, records: Sequence[Record]) -> Delivery:
+    def export(self, records: Sequence[Any], /) -> Delivery:
         """Take records over. Costs their encoding; waits for nothing."""
         if self._stopped is not None and not self._spooled:
             return Delivery(dropped={self._stopped.reason: len(records)})

@@ -60,8 +60,35 @@ def _first_tables(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX spans_by_run_id ON spans (run_id)")
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first_tables]
+def _feedback(connection: sqlite3.Connection) -> None:
+    # A score has the type that it was given as; the run may be in another process's file, or not be there yet.
+    connection.execute(
+        """
+        CREATE TABLE feedback (
+            id TEXT PRIMARY KEY,
+            run_id TEXT NOT NULL,
+            trace_id TEXT,
+            span_id TEXT,
+            key TEXT NOT NULL,
+            score,
+            value TEXT,
+            comment TEXT,
+            correction TEXT,
+            source TEXT NOT NULL,
+            time_ns INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    connection.execute("CREATE INDEX feedback_by_run_id ON feedback (run_id)")
+    connection.execute("CREATE INDEX feedback_by_time ON feedback (time_ns)")
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first_tables, _feedback]
 """Each brings the file from the version of its place in the list to the next. Only ever append: files out there have run the earlier."""
+
+
+FEEDBACK_VERSION = 2
+"""The first version of a file that has a table for feedback."""
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -23,7 +23,12 @@ def trim(connection: sqlite3.Connection, limits: Limits) -> int:
 
     When it is too large it is brought down to nine tenths, so that the next export does not meet the limit again.
     """
-    removed = _remove_before(connection, max(0, time.time_ns() - int(limits.age * 1e9)))
+    too_old = max(0, time.time_ns() - int(limits.age * 1e9))
+    removed = _remove_before(connection, too_old)
+    # Feedback goes with its run; what is left over is about runs that never came here.
+    connection.execute(
+        "DELETE FROM feedback WHERE time_ns < ? AND run_id NOT IN (SELECT run_id FROM spans WHERE run_id IS NOT NULL)", (too_old,)
+    )
     if used_bytes(connection) > limits.bytes:
         removed += _shrink(connection, limits.bytes * 9 // 10)
     if removed:
@@ -61,6 +66,7 @@ def _remove(connection: sqlite3.Connection, trace_ids: list[str]) -> int:
     keys = [(trace_id,) for trace_id in trace_ids]
     connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.executemany("DELETE FROM feedback WHERE run_id IN (SELECT run_id FROM spans WHERE trace_id = ?)", keys)
         connection.executemany("DELETE FROM spans WHERE trace_id = ?", keys)
         connection.executemany("DELETE FROM traces WHERE trace_id = ?", keys)
         connection.execute("COMMIT")

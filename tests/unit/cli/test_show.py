@@ -172,6 +172,7 @@ def test_json_has_the_documented_shape(path: Path, capsys: pytest.CaptureFixture
         "session": "s1",
         "user": "u7",
         "tags": ["beta", "two"],
+        "feedback": [],
     }
     assert spans[6]["error"]["type"] == "openai.NotFoundError"
     content = _json(capsys, path, "--content")[0]["spans"][1]["content"]

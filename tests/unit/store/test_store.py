@@ -200,7 +200,7 @@ def test_a_forked_child_leaves_the_connection_to_its_parent(path: Path) -> None:
     child = os.fork()
     if child == 0:  # pragma: no cover
         try:
-            left = store._connection is None
+            left = store._file._connection is None
             exported = store.export([model_call()]).exported
             store.close()
             os._exit(0 if left and exported == 1 else 1)
@@ -233,7 +233,7 @@ def test_a_full_disk_drops_and_recovers(path: Path, caplog: pytest.LogCaptureFix
     store = LocalStore(path, SETTINGS)
     assert store.export([model_call()]).exported == 1
     # SQLite's own limit stands for the full disk: the same error comes from the same place.
-    connection = store._connection
+    connection = store._file._connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 1")
     with caplog.at_level(logging.WARNING, "tracer"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +15,8 @@ MOST_BYTES = 20_971_520
 OUR_MOST_BYTES = 8 * 1024 * 1024
 """Requests of more than this save nothing and cost memory."""
 
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+
 
 @dataclass(frozen=True, slots=True)
 class Info:
@@ -23,13 +26,15 @@ class Info:
     zstd: bool = False
     most_runs: int = MOST_RUNS
     most_bytes: int = MOST_BYTES
+    version: tuple[int, ...] = ()
+    """Of the server; empty where it says none."""
 
 
 def info_of(body: bytes) -> Info:
     """Read the answer of `GET /info`; what is missing or odd in it has its default.
 
-    >>> info_of(b'{"batch_ingest_config":{"size_limit":7},"instance_flags":{"zstd_compression_enabled":true}}')
-    Info(multipart=True, zstd=True, most_runs=7, most_bytes=20971520)
+    >>> info_of(b'{"version":"0.18.3","batch_ingest_config":{"size_limit":7},"instance_flags":{"zstd_compression_enabled":true}}')
+    Info(multipart=True, zstd=True, most_runs=7, most_bytes=20971520, version=(0, 18, 3))
     """
     try:
         answer: object = orjson.loads(body)
@@ -42,6 +47,7 @@ def info_of(body: bytes) -> Info:
         zstd=flags.get("zstd_compression_enabled") is True,
         most_runs=_limit(config.get("size_limit"), MOST_RUNS),
         most_bytes=_limit(config.get("size_limit_bytes"), MOST_BYTES),
+        version=_version(_mapping(answer).get("version")),
     )
 
 
@@ -51,3 +57,8 @@ def _mapping(value: object) -> dict[str, object]:
 
 def _limit(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else default
+
+
+def _version(text: object) -> tuple[int, ...]:
+    found = _VERSION.match(text) if isinstance(text, str) else None
+    return tuple(map(int, found[0].split("."))) if found else ()

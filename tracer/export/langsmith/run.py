@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call, Failure
+from tracer.dotted_order import project_of
 from tracer.export import names
 from tracer.export.langsmith import langchain_shape, openai_shape
 from tracer.export.langsmith.facts import runtime_json
@@ -115,7 +116,7 @@ def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
         name=well_formed(_name(call))[:_MOST_NAME],
         run_type=_run_type(call),
         start_time=iso(place.start),
-        session_name=settings.langsmith_project,
+        session_name=project_of(call) or settings.langsmith_project,
         fields={"tags": list(call.tags)},
     )
     return run, place.start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 from uuid import uuid4
@@ -99,17 +99,32 @@ def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
     return {name: _compact(data) for name, data in parts.items()}
 
 
-def multipart(items: Sequence[Item], boundary: str) -> Iterator[bytes]:
-    """The body of `POST /runs/multipart` in pieces."""
-    start = f'--{boundary}\r\nContent-Disposition: form-data; name="'
-    for item in items:
-        verb = "patch" if item.follows else "post"
-        for field, data in parts_of(item):
-            name = f"{verb}.{item.key}" if field == RUN else f"{verb}.{item.key}.{field}"
-            yield f'{start}{name}"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n'.encode()
-            yield data
-            yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
+Part = tuple[str, bytes]
+"""The name of a part, and its JSON."""
+
+
+def named_parts(item: Item) -> Iterator[Part]:
+    """The parts of an item under the names that they have in a multipart form."""
+    if RUN not in item.parts:
+        for name, data in item.parts.items():
+            yield f"{name}.{item.key}", data
+        return
+    verb = "patch" if item.follows else "post"
+    for field, data in parts_of(item):
+        yield f"{verb}.{item.key}" if field == RUN else f"{verb}.{item.key}.{field}", data
+
+
+def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
+    """The body of `POST /runs/multipart` in pieces; the data of a part is a piece of its own."""
+    delimiter = f"--{boundary}"
+    for name, data in parts:
+        yield (
+            f'{delimiter}\r\nContent-Disposition: form-data; name="{name}"\r\n'
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        ).encode()
+        yield data
+        delimiter = f"\r\n--{boundary}"
+    yield f"{delimiter}--\r\n".encode()
 
 
 def batch(items: Sequence[Item]) -> bytes:
@@ -136,11 +151,6 @@ def parts_of(item: Item) -> Iterator[tuple[str, bytes]]:
         data = item.parts.get(field)
         if data is not None:
             yield field, data
-
-
-def data_size(items: Sequence[Item]) -> int:
-    """Bytes of the data in all parts, without what stands around it."""
-    return sum(len(data) for item in items for _, data in parts_of(item))
 
 
 def new_boundary() -> str:
