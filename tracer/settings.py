@@ -558,6 +558,16 @@ VARIABLES: tuple[Variable, ...] = (
         "Share of traces for the traceidratio samplers.",
     ),
     Variable(
+        "dialects",
+        ("TRACER_DIALECT",),
+        parsing.dialects,
+        (),
+        "a comma list of otel, previous, phoenix, langfuse, langsmith",
+        "Names under which spans tell what they tell, beside those of the GenAI conventions (`otel`, always there): `previous` those that "
+        "the conventions had before, `phoenix` OpenInference, `langfuse` and `langsmith` those of these backends. See `docs/dialects.md`.",
+        default_text="otel",
+    ),
+    Variable(
         "metrics",
         ("TRACER_METRICS",),
         parsing.choice("off", V01, V141),
@@ -767,6 +777,7 @@ class Settings:
     resource_attributes: Mapping[str, str] = None  # type: ignore[assignment]
     sampler: str = "parentbased_always_on"
     sampler_argument: float = 1.0
+    dialects: tuple[str, ...] = ()
     metrics: str | None = None
     metrics_exporter: tuple[str, ...] = ()
     otlp_metrics_endpoint: str | None = None

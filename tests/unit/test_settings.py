@@ -79,6 +79,7 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "resource_attributes": ("team=a%2Cb,x=1", {"team": "a,b", "x": "1"}, "=1"),
     "sampler": ("TraceIdRatio", "traceidratio", "dice"),
     "sampler_argument": ("0.25", 0.25, "1.5"),
+    "dialects": ("Phoenix, otel", ("phoenix",), "arize"),
     "metrics": ("V0.1", "v0.1", "v2"),
     "metrics_exporter": ("otlp, Prometheus", ("otlp", "prometheus"), "statsd"),
     "otlp_metrics_endpoint": ("http://h:1/x", "http://h:1/x", "ftp://h"),
