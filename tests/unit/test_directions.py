@@ -70,6 +70,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.api": (
         "tracer.capture",
         "tracer.host.hook",
+        "tracer.host.loggers",
         "tracer.host.meters",
         "tracer.parsing",
         "tracer.pipeline",
@@ -103,7 +104,9 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.store.store"),
     ("tracer.pipeline.destinations", "tracer.spool.spool"),
     ("tracer.pipeline.destinations", "tracer.export.console"),
+    ("tracer.pipeline.destinations", "tracer.export.host_logs"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
+    ("tracer.pipeline.destinations", "tracer.export.otlp_logs"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     ("tracer.pipeline.destinations", "tracer.metrics.hub"),
     # The wrapper model wraps its client the way an application does.

@@ -10,7 +10,7 @@ from tracer.export.backend_spans import backend_spans_of
 from tracer.export.certificates import CLIENT, KEY, certificates_of
 from tracer.export.content import CONTENT_NAMES
 from tracer.export.dialects.copies import copies_in
-from tracer.export.endpoint import GRPC, basic_authorization, endpoint_of, protocol_of, without_secrets
+from tracer.export.endpoint import GRPC, TRACES, Signal, basic_authorization, endpoint_of, protocol_of, without_secrets
 from tracer.export.notices import Notices, warn_once
 from tracer.export.otlp_encoder import Encoder, encoder_of, framed
 from tracer.export.otlp_grpc import GrpcWire
@@ -37,7 +37,7 @@ class Wire(Protocol):
     """Carries requests to an endpoint by one protocol. Making one opens nothing."""
 
     def send(self, request: bytes, timeout: float) -> Verdict:
-        """Send an `ExportTraceServiceRequest`, waiting at most `timeout` seconds, and say what became of it."""
+        """Send an export request, waiting at most `timeout` seconds, and say what became of it."""
         ...
 
     def close(self) -> None:
@@ -145,12 +145,12 @@ def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None
         span.attributes.add(key=names.CONTENT_SHA256).value.string_value = shortened.original_sha256
 
 
-def wire_of(settings: Settings, endpoint: str) -> Wire:
+def wire_of(settings: Settings, endpoint: str, signal: Signal = TRACES) -> Wire:
     """What carries requests to `endpoint`. Says in one line each which settings do not go together."""
     if settings.otlp_client_key and not settings.otlp_client_certificate:
         warn_once(f"{KEY}={settings.otlp_client_key!r} is not used: set {CLIENT} to the certificate that belongs to it.")
     headers = {**basic_authorization(endpoint), **(settings.otlp_headers or {})}
     agent, certificates, protocol = f"chat-tracer/{version()}", certificates_of(settings), protocol_of(settings)
     if protocol == GRPC:
-        return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates)
-    return HttpWire(endpoint, protocol, {"user-agent": agent, **headers}, settings.otlp_compression, certificates)
+        return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates, signal)
+    return HttpWire(endpoint, protocol, {"user-agent": agent, **headers}, settings.otlp_compression, certificates, signal)
