@@ -26,7 +26,7 @@ from tests.support import Delivering, run_program
 from tracer.export.endpoint import LOGS
 from tracer.export.events import DETAILS, EVALUATION, LogEvent, details_event_of, evaluation_event_of
 from tracer.export.otlp_log_encoding import encoded_event
-from tracer.export.otlp_logs import NO_EVENT, OtlpLogTransport, item_of
+from tracer.export.otlp_logs import NO_EVENT, OtlpEvaluationTransport, OtlpLogTransport, item_of
 from tracer.masking.masker import Masker
 from tracer.reading.generation import Generation
 from tracer.reading.record import Record
@@ -243,6 +243,17 @@ def test_events_arrive_by_grpc() -> None:
     assert len(logs_in(ExportLogsServiceRequest.FromString(body))) == 2
 
 
+def test_a_judgement_arrives(collector: Collector) -> None:
+    destination = Delivering(OtlpEvaluationTransport(asking(collector)))
+    judged: Any = [Judged(score=1, trace_id=TRACE_ID, span_id=SPAN_ID), Judged(key="\ud800")]
+    destination.deliver(judged)
+    destination.sender.close(1)
+    assert destination.outcome == (2, {})
+    records = logs_in(ExportLogsServiceRequest.FromString(collector.requests[0][2]))
+    assert [record.event_name for record in records] == [EVALUATION] * 2
+    assert records[0].span_id.hex() == f"{SPAN_ID:016x}"
+
+
 def test_a_refused_event_names_what_was_refused(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     collector.status = 400
     destination = Delivering(OtlpLogTransport(asking(collector)))
@@ -369,11 +380,7 @@ def test_a_logger_provider_of_the_application_gets_the_events(collector: Collect
     more = {"TRACER_LOCAL": str(tmp_path / "s.sqlite")} if beside == "store" else {}
     more |= {EVENT_ONLY: "EVENT_ONLY", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{collector.url}/v1/logs", "TRACER_QUIET": "true"}
     program = PROGRAM.format(before=before, after=HOST_AFTER)
-    done = run_program(
-        program,
-        **{EVENT_ONLY: "EVENT_ONLY", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{collector.url}/v1/logs", "TRACER_QUIET": "true"},
-        **more,
-    )
+    done = run_program(program, **more)
     assert (done.status, done.err) == (0, "")
     events, spans, status = map(json.loads, done.out.splitlines())
     ((name, trace_id, span_id, messages),) = events

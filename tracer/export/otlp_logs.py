@@ -11,7 +11,7 @@ import orjson
 
 from tracer.export.content import CONTENT_NAMES
 from tracer.export.endpoint import LOGS, endpoint_of, without_secrets
-from tracer.export.events import LogEvent, details_event_of
+from tracer.export.events import LogEvent, details_event_of, evaluation_event_of
 from tracer.export.notices import Notices
 from tracer.export.otlp import SPLIT, wire_of
 from tracer.export.otlp_encoder import OwnEncoder, framed
@@ -105,6 +105,21 @@ class OtlpLogTransport:
     def close(self) -> None:
         """Let go of connections."""
         self._wire.close()
+
+
+class OtlpEvaluationTransport(OtlpLogTransport):
+    """What somebody thinks of calls (`tracer.feedback`) as evaluation events, to the same endpoint."""
+
+    def pack(self, records: Sequence[Any]) -> Packed:
+        """One item for each judgement."""
+        packed = Packed()
+        for evaluation in records:
+            try:
+                packed.items.append(item_of(evaluation_event_of(evaluation)))
+            except Exception as error:
+                packed.delivery.drop("unreadable", 1)
+                self._notices.lost("unreadable", 1, f"feedback could not be written as an event ({error!r})")
+        return packed
 
 
 def item_of(event: LogEvent) -> Item:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from tracer.call import EMBEDDING, LLM, Call, Failure
 from tracer.cost import Prices
 from tracer.export.attributes import error_type_of, model_of
-from tracer.export.backend_spans import backend_spans_of
 from tracer.export.readable import readable_spans
 from tracer.export.span import AttributeValue
-from tracer.export.spans import span_name
+from tracer.export.spans import span_name, spans_of
 from tracer.export.wording import part_text
 from tracer.reading import read_call
 from tracer.reading.generation import Cost, Generation, Message, Part, Usage
@@ -230,13 +229,13 @@ class CapturedCall:
     @property
     def attributes(self) -> dict[str, AttributeValue]:
         """The attributes of its span (`docs/spans.md`)."""
-        return backend_spans_of(self._record, self._settings)[0].attributes
+        return spans_of(self._record, self._settings)[0].attributes
 
     @property
     def spans(self) -> list[ReadableSpan]:
         """Its span, and one for each attempt where there were several, as objects of the OpenTelemetry SDK."""
         readable = readable_spans(self._settings)
-        return [readable(span) for span in backend_spans_of(self._record, self._settings)]
+        return [readable(span) for span in spans_of(self._record, self._settings)]
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self.outcome}>"
