@@ -38,6 +38,8 @@ tests: $(VENV)/dev.stamp
 MINUTES ?= 60
 backends: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.backends.build --minutes $(MINUTES)
+	# Phoenix comes from PyPI, by uv; where that cannot be, its tests say so.
+	-$(BIN)/python -m tools.backends.phoenix
 
 test-backends: backends
 	$(BIN)/python -m pytest tests/backends
@@ -75,6 +77,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group dev --output-file requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --group frameworks --output-file requirements/frameworks.txt
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url requirements/phoenix.in --output-file requirements/phoenix.txt
 	for name in fidelity-openai-1 fidelity-openai-2; do \
 		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done

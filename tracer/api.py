@@ -22,6 +22,7 @@ from tracer.capture.wrapping import traced
 from tracer.dotted_order import project_of
 from tracer.evaluation import Feedback
 from tracer.host.hook import HostHook
+from tracer.host.loggers import logger_provider
 from tracer.host.meters import HostMeters
 from tracer.parsing import without_credentials
 from tracer.pipeline.destinations import wanted, wanted_for_feedback
@@ -328,7 +329,8 @@ def _apply(resolved: Settings) -> None:
     if has_host():
         resolved = resolved.beside_host()
     meters = runtime.meters = None if resolved.metrics_names is None else HostMeters(_at_exit)
-    if (resolved.any_destination and wanted(resolved)) or resolved.own_metrics or has_meters():
+    runtime.loggers = logger_provider if resolved.events else None
+    if (resolved.any_destination and wanted(resolved)) or resolved.own_metrics or has_meters() or _host_takes_events(resolved):
         _start(resolved, on=True)
     else:
         _use(resolved)
@@ -342,7 +344,7 @@ def _apply(resolved: Settings) -> None:
         host.noticed = _host_appears
     _follow_sigterm(resolved)
     if meters is not None:
-        meters.noticed = _meters_appear
+        meters.noticed = _destinations_appear
     runtime.configured = True
     if runtime.set_up is not None:
         runtime.set_up()
@@ -362,8 +364,8 @@ def _follow_sigterm(resolved: Settings) -> None:
             _terminations.append(termination)
 
 
-def _meters_appear() -> None:
-    """The application has set a meter provider: from now on calls are measured for it, whatever else is on."""
+def _destinations_appear() -> None:
+    """The application has set a provider of its own that takes what is told of calls: from now on they are recorded for it."""
     # Whoever holds the lock is about to look for it. Waiting could take long: it may be waiting for this thread.
     if _configuring.acquire(blocking=False):
         try:
@@ -379,9 +381,16 @@ def _at_exit() -> None:
         pipeline.at_exit()
 
 
+def _host_takes_events(resolved: Settings) -> bool:
+    return resolved.events and (has_host() or logger_provider() is not None)
+
+
 def _host_appears() -> None:
-    trace_langchain()
-    _say_start()
+    if runtime.settings.events and runtime.pipeline is None:
+        _destinations_appear()  # Says where records go.
+    else:
+        trace_langchain()
+        _say_start()
 
 
 def _start(resolved: Settings, on: bool) -> None:
@@ -439,6 +448,8 @@ def start_line(resolved: Settings, host: bool = False) -> str:
         "local": f"local store {'' if resolved.local is True or not resolved.local else resolved.local}".rstrip(),
         "console": "console",
         "langsmith": _langsmith_place(resolved),
+        "host-logs": "the application's own logger provider",
+        "otlp-logs": f"OTLP logs {without_credentials(resolved.otlp_logs_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
         "otlp": f"OTLP {without_credentials(resolved.otlp_traces_endpoint or resolved.otlp_endpoint or 'http://localhost:4318')}",
     }
     captured = {
@@ -497,7 +508,7 @@ def _shut_down(timeout: float) -> bool:
     if pipeline is not None:
         done = pipeline.shutdown(timeout) and done
         runtime.on = runtime.can_record = runtime.running = False
-    runtime.meters = None
+    runtime.meters = runtime.loggers = None
     return done
 
 

@@ -103,6 +103,16 @@ def propagators(text: str) -> tuple[str, ...]:
     return () if names == ("none",) else names
 
 
+def dialects(text: str) -> tuple[str, ...]:
+    """What is to be told beside OpenTelemetry's names: a comma list of dialects, each once, without `otel`, which is always there.
+
+    >>> dialects("OTel, phoenix"), dialects("otel")
+    (('phoenix',), ())
+    """
+    names = choice_list("otel", "previous", "phoenix", "langfuse", "langsmith")(text)
+    return tuple(name for name in dict.fromkeys(names) if name != "otel")
+
+
 def capture_content(text: str) -> str:
     """The four values of `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` in lower case, and the older true and false.
 

@@ -85,6 +85,8 @@ class Runtime:
         self.host: Host | None = None
         self.set_up: Callable[[], None] | None = None
         """Called whenever settings were applied: `tracer.testing` stands before the destinations for a while."""
+        self.loggers: Callable[[], object] | None = None
+        """Gives the logger provider of the application, or None; set where events are asked for."""
         self.meters: HostMeters | None = None
         self.running = False
         """The pipeline's thread runs in this process."""

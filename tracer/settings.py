@@ -67,6 +67,10 @@ def _otlp(suffix: str) -> tuple[str, ...]:
     return (f"OTEL_EXPORTER_OTLP_TRACES_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
 
 
+def _otlp_logs(suffix: str) -> tuple[str, ...]:
+    return (f"OTEL_EXPORTER_OTLP_LOGS_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
+
+
 def _otlp_metrics(suffix: str) -> tuple[str, ...]:
     return (f"OTEL_EXPORTER_OTLP_METRICS_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
 
@@ -346,7 +350,8 @@ VARIABLES: tuple[Variable, ...] = (
         parsing.capture_content,
         None,
         "NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false",
-        "OpenTelemetry's own switch for prompts and answers.",
+        "OpenTelemetry's own switch for prompts and answers: on spans (`SPAN_ONLY`, `true`), in an event for each model call that goes to "
+        "the program's logger provider or by OTLP logs (`EVENT_ONLY`), in both, or nowhere.",
         default_text="unset",
     ),
     Variable(
@@ -558,6 +563,101 @@ VARIABLES: tuple[Variable, ...] = (
         "Share of traces for the traceidratio samplers.",
     ),
     Variable(
+        "dialects",
+        ("TRACER_DIALECT",),
+        parsing.dialects,
+        (),
+        "a comma list of otel, previous, phoenix, langfuse, langsmith",
+        "Names under which spans tell what they tell, beside those of the GenAI conventions (`otel`, always there): `previous` those that "
+        "the conventions had before, `phoenix` OpenInference, `langfuse` and `langsmith` those of these backends. See `docs/dialects.md`.",
+        default_text="otel",
+    ),
+    Variable(
+        "logs_exporter",
+        ("OTEL_LOGS_EXPORTER",),
+        parsing.choice_list("otlp", "console", "none"),
+        (),
+        "a comma list of otlp, console, none",
+        "Where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for events: `otlp` sends them by OTLP, to localhost if no endpoint "
+        "is set; `none`: not by OTLP. `console` is for other programs' logs.",
+        default_text="unset",
+    ),
+    Variable(
+        "otlp_logs_endpoint",
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",),
+        parsing.endpoint,
+        None,
+        "a URL, or host:port",
+        "OTLP address for events, used as it is; without it OTEL_EXPORTER_OTLP_ENDPOINT, to which `/v1/logs` is added for HTTP.",
+    ),
+    Variable(
+        "otlp_logs_protocol",
+        _otlp_logs("PROTOCOL"),
+        parsing.choice("http/protobuf", "grpc", "http/json"),
+        None,
+        "http/protobuf, grpc or http/json",
+        "OTLP protocol of events.",
+        default_text="grpc where the endpoint's port is 4317, else http/protobuf",
+    ),
+    Variable(
+        "otlp_logs_headers",
+        _otlp_logs("HEADERS"),
+        parsing.headers,
+        {},
+        "key=value,key2=value2",
+        "Headers of OTLP requests with events.",
+        secret=True,
+        default_text="none",
+    ),
+    Variable(
+        "otlp_logs_timeout",
+        _otlp_logs("TIMEOUT"),
+        parsing.export_seconds,
+        10.0,
+        "seconds above 0 and below 1000",
+        "Longest time for one OTLP request with events, in seconds.",
+    ),
+    Variable(
+        "otlp_logs_compression",
+        _otlp_logs("COMPRESSION"),
+        parsing.choice("none", "gzip", "deflate"),
+        "none",
+        "none, gzip or deflate",
+        "Compression of OTLP requests with events; gRPC has no deflate.",
+    ),
+    Variable(
+        "otlp_logs_insecure",
+        _otlp_logs("INSECURE"),
+        parsing.boolean,
+        False,
+        _BOOLEAN,
+        "Events over gRPC without encryption where the endpoint has no scheme.",
+    ),
+    Variable(
+        "otlp_logs_certificate",
+        _otlp_logs("CERTIFICATE"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Certificate authority for OTLP events over TLS.",
+    ),
+    Variable(
+        "otlp_logs_client_key",
+        _otlp_logs("CLIENT_KEY"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Client key for OTLP events over mutual TLS.",
+    ),
+    Variable(
+        "otlp_logs_client_certificate",
+        _otlp_logs("CLIENT_CERTIFICATE"),
+        parsing.existing_file,
+        None,
+        "the path of a file",
+        "Client certificate for OTLP events over mutual TLS.",
+    ),
+    Variable(
         "metrics",
         ("TRACER_METRICS",),
         parsing.choice("off", V01, V141),
@@ -767,6 +867,17 @@ class Settings:
     resource_attributes: Mapping[str, str] = None  # type: ignore[assignment]
     sampler: str = "parentbased_always_on"
     sampler_argument: float = 1.0
+    dialects: tuple[str, ...] = ()
+    logs_exporter: tuple[str, ...] = ()
+    otlp_logs_endpoint: str | None = None
+    otlp_logs_protocol: str | None = None
+    otlp_logs_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    otlp_logs_timeout: float = 10.0
+    otlp_logs_compression: str = "none"
+    otlp_logs_insecure: bool = False
+    otlp_logs_certificate: str | None = None
+    otlp_logs_client_key: str | None = None
+    otlp_logs_client_certificate: str | None = None
     metrics: str | None = None
     metrics_exporter: tuple[str, ...] = ()
     otlp_metrics_endpoint: str | None = None
@@ -798,6 +909,23 @@ class Settings:
         return bool(self.otlp_traces_endpoint or self.otlp_endpoint or "otlp" in self.traces_exporter)
 
     @property
+    def events(self) -> bool:
+        """Each model call is told as an event too, in a log record of OpenTelemetry."""
+        return self.capture_message_content in ("event_only", "span_and_event")
+
+    @property
+    def events_by_otlp(self) -> bool:
+        """Events go to an OTLP endpoint of our own, where the application has no logger provider."""
+        if not self.events or "none" in self.logs_exporter:
+            return False
+        return bool(self.otlp_logs_endpoint or self.otlp_endpoint or "otlp" in self.logs_exporter)
+
+    @property
+    def content_on_spans(self) -> bool:
+        """Spans of OpenTelemetry bear prompts and answers, where these are recorded."""
+        return self.capture_message_content != "event_only"
+
+    @property
     def console_on(self) -> bool:
         """Calls are printed on stderr."""
         return self.console or "console" in self.traces_exporter
@@ -817,7 +945,7 @@ class Settings:
         """Something is to be recorded at all."""
         if self.forbidden:
             return False
-        return bool(self.local) or self.otlp_on or self.console_on or self.langsmith_tracing
+        return bool(self.local) or self.otlp_on or self.console_on or self.langsmith_tracing or self.events_by_otlp
 
     @property
     def metrics_names(self) -> str | None:

@@ -75,9 +75,11 @@ class Running:
 
 
 @contextmanager
-def running(name: str, arguments: Sequence[str], folder: Path, ready: str, **variables: str) -> Generator[Running, None, None]:
-    """Start a program in `folder`, wait until `ready` (a URL) answers, and end it by its pid afterwards."""
-    log = folder / f"{name}.log"
+def running(
+    name: str, arguments: Sequence[str], folder: Path, ready: str, seconds: float = START_SECONDS, **variables: str
+) -> Generator[Running, None, None]:
+    """Start a program (by name, or by its path) in `folder`, wait until `ready` (a URL) answers, and end it by its pid afterwards."""
+    log = folder / f"{Path(name).name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [program(name), *arguments], cwd=folder, env={**clean_environment(), **variables}, stdout=output, stderr=output
@@ -89,7 +91,7 @@ def running(name: str, arguments: Sequence[str], folder: Path, ready: str, **var
             get(ready, 2)
             return True
 
-        poll(answers, START_SECONDS)
+        poll(answers, seconds)
         yield Running(process, log)
     finally:
         if process.poll() is None:

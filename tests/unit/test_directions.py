@@ -74,6 +74,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.dotted_order",
         "tracer.evaluation",
         "tracer.host.hook",
+        "tracer.host.loggers",
         "tracer.host.meters",
         "tracer.parsing",
         "tracer.pipeline",
@@ -107,7 +108,9 @@ EXCEPTIONS = {
     ("tracer.pipeline.destinations", "tracer.store.store"),
     ("tracer.pipeline.destinations", "tracer.spool.spool"),
     ("tracer.pipeline.destinations", "tracer.export.console"),
+    ("tracer.pipeline.destinations", "tracer.export.host_logs"),
     ("tracer.pipeline.destinations", "tracer.export.otlp"),
+    ("tracer.pipeline.destinations", "tracer.export.otlp_logs"),
     ("tracer.pipeline.destinations", "tracer.export.langsmith.destination"),
     ("tracer.pipeline.destinations", "tracer.metrics.hub"),
     # Who asks for the page of a run.

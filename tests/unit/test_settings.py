@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "resource_attributes": ("team=a%2Cb,x=1", {"team": "a,b", "x": "1"}, "=1"),
     "sampler": ("TraceIdRatio", "traceidratio", "dice"),
     "sampler_argument": ("0.25", 0.25, "1.5"),
+    "dialects": ("Phoenix, otel", ("phoenix",), "arize"),
+    "logs_exporter": ("OTLP", ("otlp",), "loki"),
+    "otlp_logs_endpoint": ("http://h:1/x", "http://h:1/x", "ftp://h"),
+    "otlp_logs_protocol": ("grpc", "grpc", "udp"),
+    "otlp_logs_headers": ("Authorization=Bearer%20x,a=b", {"authorization": "Bearer x", "a": "b"}, "no-pair"),
+    "otlp_logs_timeout": ("3", 3.0, "0"),
+    "otlp_logs_compression": ("gzip", "gzip", "zip"),
+    "otlp_logs_insecure": ("True", True, "maybe"),
+    "otlp_logs_certificate": (A_FILE, A_FILE, "/no/such/ca.pem"),
+    "otlp_logs_client_key": (A_FILE, A_FILE, "/no/such/key.pem"),
+    "otlp_logs_client_certificate": (A_FILE, A_FILE, "/no/such/cert.pem"),
     "metrics": ("V0.1", "v0.1", "v2"),
     "metrics_exporter": ("otlp, Prometheus", ("otlp", "prometheus"), "statsd"),
     "otlp_metrics_endpoint": ("http://h:1/x", "http://h:1/x", "ftp://h"),
@@ -121,7 +133,8 @@ def doubled_names() -> set[str]:
 
 def test_no_name_stands_for_two_settings() -> None:
     # But for the general names of OTLP, which stand for traces and for metrics unless those have their own.
-    general = [name.replace("OTLP_METRICS_", "OTLP_") for variable in VARIABLES if len(variable.names) == 2 for name in variable.names[:1]]
+    specific = [variable.names[0] for variable in VARIABLES if len(variable.names) == 2]
+    general = [re.sub("OTLP_(METRICS|LOGS)_", "OTLP_", name) for name in specific]
     assert doubled_names() <= set(general)
     assert all(name.startswith("OTEL_EXPORTER_OTLP_") for name in doubled_names())
 

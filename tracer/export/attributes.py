@@ -26,12 +26,12 @@ _INT64 = range(-(2**63), 2**63)
 _OURS = frozenset((names.OUTCOME, names.RUN_ID))
 
 
-def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValue]:
+def attributes_of(record: Record, settings: Settings, *, content: bool = True) -> dict[str, AttributeValue]:
     """All attributes of the record's span: names and types of the GenAI conventions v0.1.0, and `tracer.*` of our own.
 
     Doubles are floats, counts ints, lists never empty; what is not known is absent, never None. Content is JSON text of at most
-    `settings.max_content` bytes. Attributes set by the application come last and may replace any but `tracer.outcome` and
-    `tracer.run_id`. Example: `attributes_of(record, settings)["gen_ai.usage.input_tokens"]` is `12`.
+    `settings.max_content` bytes; there is none without `content`. Attributes set by the application come last and may replace any but
+    `tracer.outcome` and `tracer.run_id`. Example: `attributes_of(record, settings)["gen_ai.usage.input_tokens"]` is `12`.
     """
     call, generation = record.call, record.generation
     attributes: dict[str, AttributeValue] = {}
@@ -49,7 +49,8 @@ def attributes_of(record: Record, settings: Settings) -> dict[str, AttributeValu
     if call.stream_clock is not None or record.clocks.chunks is not None:
         values.update(_clocks(record.clocks))
     _add(attributes, values)
-    attributes.update(content_attributes(record, settings.max_content))
+    if content:
+        attributes.update(content_attributes(record, settings.max_content))
     if call.metadata:
         _add(attributes, {names.METADATA_PREFIX + str(key): value for key, value in call.metadata.items()})
     if call.attributes:

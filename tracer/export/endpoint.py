@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tracer.settings import Settings
@@ -13,7 +14,23 @@ HTTP_PROTOBUF = "http/protobuf"
 
 GRPC_PORT = 4317
 HTTP_PORT = 4318
-TRACES_PATH = "v1/traces"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What of OTLP is not the same for spans and log records: paths, a method, and words."""
+
+    path: str
+    method: str
+    """Of its gRPC service."""
+    what: str
+    """What is sent, for people."""
+    rejected: str
+    """The field of an answer in JSON that counts what was not taken."""
+
+
+TRACES = Signal("v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export", "spans", "rejectedSpans")
+LOGS = Signal("v1/logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export", "log records", "rejectedLogRecords")
 
 _WEB_PORTS = {"http": 80, "https": 443}
 
@@ -30,11 +47,11 @@ def protocol_of(settings: Settings) -> str:
     return GRPC if given and urlsplit(with_scheme(given, "http")).port == GRPC_PORT else HTTP_PROTOBUF
 
 
-def endpoint_of(settings: Settings) -> str:
-    """The URL for traces: the traces endpoint as it is, else the general one, else localhost.
+def endpoint_of(settings: Settings, signal: Signal = TRACES) -> str:
+    """The URL for a signal: the traces endpoint as it is, else the general one, else localhost.
 
-    HTTP adds `/v1/traces` to a general endpoint, and takes one without a scheme as `http`. gRPC has no paths; without a scheme it is
-    encrypted unless `otlp_insecure` says otherwise, as the OTLP exporter specification has it.
+    HTTP adds `/v1/traces`, or the path of another signal, to a general endpoint, and takes one without a scheme as `http`. gRPC has no
+    paths; without a scheme it is encrypted unless `otlp_insecure` says otherwise, as the OTLP exporter specification has it.
 
     >>> endpoint_of(Settings(otlp_endpoint="http://collector:4318/"))
     'http://collector:4318/v1/traces'
@@ -46,7 +63,7 @@ def endpoint_of(settings: Settings) -> str:
         return with_scheme(given, "http" if settings.otlp_insecure else "https")
     if settings.otlp_traces_endpoint:
         return with_scheme(settings.otlp_traces_endpoint, "http")
-    return f"{with_scheme(settings.otlp_endpoint or f'http://localhost:{HTTP_PORT}', 'http').rstrip('/')}/{TRACES_PATH}"
+    return f"{with_scheme(settings.otlp_endpoint or f'http://localhost:{HTTP_PORT}', 'http').rstrip('/')}/{signal.path}"
 
 
 def target_of(endpoint: str) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from tracer.export import names
 from tracer.export.content import CONTENT_NAMES
+from tracer.export.dialects.copies import copies_in, json_in
 from tracer.export.shorten import shorten
 from tracer.export.span import AttributeValue, SpanData
 from tracer.settings import Settings
@@ -49,11 +50,12 @@ class SpanLimits:
     def _within(self, bounded: Bounded, count: int | None) -> Bounded:
         entries = list(bounded.kept.items())[:count]
         dropped = bounded.dropped + len(bounded.kept) - len(entries)
-        return Bounded({name: self._cut(name, value) for name, value in entries}, dropped)
+        if self.length is None:
+            return Bounded(dict(entries), dropped)
+        whole = {names.CONTENT_SHA256, *_contents_in(bounded.kept), *json_in(bounded.kept)}
+        return Bounded({name: value if name in whole else self._cut(value) for name, value in entries}, dropped)
 
-    def _cut(self, name: str, value: AttributeValue) -> AttributeValue:
-        if self.length is None or name in CONTENT_NAMES or name == names.CONTENT_SHA256:
-            return value
+    def _cut(self, value: AttributeValue) -> AttributeValue:
         if isinstance(value, str):
             return value[: self.length]
         if isinstance(value, list | tuple) and value and isinstance(value[0], str):
@@ -80,12 +82,13 @@ def span_limits_of(settings: Settings) -> SpanLimits:
 def _shorten_contents(bounded: Bounded, length: int) -> None:
     """Bring each content attribute to the length, in bytes of UTF-8, and say that something is missing, where nothing said so before."""
     attributes = bounded.kept
-    contents = {name: value for name, value in attributes.items() if name in CONTENT_NAMES and isinstance(value, str)}
+    contents = {name: value for name in _contents_in(attributes) if isinstance(value := attributes[name], str)}
+    copies = {name: value for name in json_in(attributes) if isinstance(value := attributes[name], str)}
     cut = False
-    for name, text in contents.items():
+    for name, text in {**copies, **contents}.items():
         if len(text) <= length:
             continue
-        cut = True
+        cut = cut or name in contents
         shortened = shorten({name: text.encode("utf-8", "replace")}, length).sections.get(name)
         if shortened is None:
             del attributes[name]
@@ -101,3 +104,9 @@ def _shorten_contents(bounded: Bounded, length: int) -> None:
             names.CONTENT_SHA256: sha256(whole).hexdigest(),
             **attributes,
         }
+
+
+def _contents_in(attributes: Mapping[str, AttributeValue]) -> list[str]:
+    """Names of content that is JSON; a dialect's plain text is none."""
+    copies = copies_in(attributes)
+    return [name for name in attributes if name in CONTENT_NAMES and name not in copies]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tracer.export import names
+from tracer.export.backend_spans import backend_spans_of
 from tracer.export.certificates import CLIENT, KEY, certificates_of
 from tracer.export.content import CONTENT_NAMES
-from tracer.export.endpoint import GRPC, basic_authorization, endpoint_of, protocol_of, without_secrets
+from tracer.export.dialects.copies import copies_in
+from tracer.export.endpoint import GRPC, TRACES, Signal, basic_authorization, endpoint_of, protocol_of, without_secrets
 from tracer.export.notices import Notices, warn_once
 from tracer.export.otlp_encoder import Encoder, encoder_of, framed
 from tracer.export.otlp_grpc import GrpcWire
 from tracer.export.otlp_http import HttpWire
 from tracer.export.resource import version
 from tracer.export.shorten import shorten
-from tracer.export.spans import spans_of
 from tracer.export.transport import Item, Limits, Packed, Verdict
 from tracer.reading.record import Record
 from tracer.settings import Settings
@@ -36,7 +37,7 @@ class Wire(Protocol):
     """Carries requests to an endpoint by one protocol. Making one opens nothing."""
 
     def send(self, request: bytes, timeout: float) -> Verdict:
-        """Send an `ExportTraceServiceRequest`, waiting at most `timeout` seconds, and say what became of it."""
+        """Send an export request, waiting at most `timeout` seconds, and say what became of it."""
         ...
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class OtlpTransport:
         encoder = self._encoding()
         for record in records:
             try:
-                packed.items.append(Item({_SPANS: encoder.spans(spans_of(record, self._settings))}))
+                packed.items.append(Item({_SPANS: encoder.spans(backend_spans_of(record, self._settings))}))
             except Exception as error:
                 self._lose(packed, error)
         return packed
@@ -106,10 +107,17 @@ class OtlpTransport:
 
         spans = ScopeSpans.FromString(item.parts[_SPANS])
         span = spans.spans[0]
-        contents = {pair.key: pair.value.string_value.encode() for pair in span.attributes if pair.key in CONTENT_NAMES}
+        texts = {pair.key: pair.value.string_value for pair in span.attributes}
+        copies = copies_in(texts)
+        if copies:
+            # What a dialect repeats goes first.
+            _leave_out(span, copies)
+            if item.overhead + spans.ByteSize() <= limit:
+                return {_SPANS: spans.SerializeToString()}
+        contents = {name: text.encode() for name, text in texts.items() if name in CONTENT_NAMES and name not in copies}
         if not contents:
-            return None
-        room = limit - item.weight + sum(map(len, contents.values()))
+            return {_SPANS: spans.SerializeToString()} if copies else None
+        room = limit - item.overhead - spans.ByteSize() + sum(map(len, contents.values()))
         _put_contents(span, contents, max(room, 0))
         return {_SPANS: spans.SerializeToString()}
 
@@ -118,13 +126,17 @@ class OtlpTransport:
         self._wire.close()
 
 
+def _leave_out(span: Span, left_out: Container[str]) -> None:
+    kept = [pair for pair in span.attributes if pair.key not in left_out]
+    del span.attributes[:]
+    span.attributes.extend(kept)
+
+
 def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None:
     """Put the shortened contents in place of the whole ones, and say that they are."""
     shortened = shorten(dict(contents), limit)
-    kept = [pair for pair in span.attributes if pair.key not in contents]
-    marked = any(pair.key == names.CONTENT_TRUNCATED for pair in kept)
-    del span.attributes[:]
-    span.attributes.extend(kept)
+    _leave_out(span, contents)
+    marked = any(pair.key == names.CONTENT_TRUNCATED for pair in span.attributes)
     for name, text in shortened.sections.items():
         span.attributes.add(key=name).value.string_value = text.decode()
     if shortened.cut and not marked:
@@ -133,12 +145,12 @@ def _put_contents(span: Span, contents: Mapping[str, bytes], limit: int) -> None
         span.attributes.add(key=names.CONTENT_SHA256).value.string_value = shortened.original_sha256
 
 
-def wire_of(settings: Settings, endpoint: str) -> Wire:
+def wire_of(settings: Settings, endpoint: str, signal: Signal = TRACES) -> Wire:
     """What carries requests to `endpoint`. Says in one line each which settings do not go together."""
     if settings.otlp_client_key and not settings.otlp_client_certificate:
         warn_once(f"{KEY}={settings.otlp_client_key!r} is not used: set {CLIENT} to the certificate that belongs to it.")
     headers = {**basic_authorization(endpoint), **(settings.otlp_headers or {})}
     agent, certificates, protocol = f"chat-tracer/{version()}", certificates_of(settings), protocol_of(settings)
     if protocol == GRPC:
-        return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates)
-    return HttpWire(endpoint, protocol, {"user-agent": agent, **headers}, settings.otlp_compression, certificates)
+        return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates, signal)
+    return HttpWire(endpoint, protocol, {"user-agent": agent, **headers}, settings.otlp_compression, certificates, signal)

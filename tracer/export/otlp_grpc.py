@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tracer.export import otlp_answer
 from tracer.export.certificates import Certificates
-from tracer.export.endpoint import target_of
+from tracer.export.endpoint import TRACES, Signal, target_of
 from tracer.export.http import NOT_SENT, TIMEOUT, UNREACHABLE
 from tracer.export.notices import silence_exporters, warn_once
 from tracer.export.otlp_http import BAD_KEY, CERTIFICATES
@@ -21,8 +21,6 @@ from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
 if TYPE_CHECKING:
     import grpc
     from google.rpc.error_details_pb2 import RetryInfo
-
-METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 NOT_GRPC = "Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if the endpoint takes OTLP over HTTP only."
 ENCRYPTED = "Begin OTEL_EXPORTER_OTLP_ENDPOINT with https:// if the endpoint is encrypted."
@@ -55,10 +53,19 @@ _REASON = re.compile(r"last error: (?:[A-Z_]+: )?(?:ipv[46]:\S+: )?(?:Failed to 
 
 
 class GrpcWire:
-    """Calls the trace service at one endpoint. The channel is made with the first request, in the thread that sends it, so that none
-    is carried through a fork."""
+    """Calls the service for one signal at one endpoint. The channel is made with the first request, in the thread that sends it, so that
+    none is carried through a fork."""
 
-    def __init__(self, endpoint: str, agent: str, headers: Mapping[str, str], compression: str, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        agent: str,
+        headers: Mapping[str, str],
+        compression: str,
+        certificates: Certificates,
+        signal: Signal = TRACES,
+    ) -> None:
+        self._signal = signal
         self._target, self._secure = target_of(endpoint)
         self._agent = agent
         self._metadata = metadata_of(headers)
@@ -69,7 +76,7 @@ class GrpcWire:
             warn_once(f"{MISSING} {INSTALL} Records wait until then.")
 
     def send(self, request: bytes, timeout: float) -> Verdict:
-        """Send an `ExportTraceServiceRequest` and say what became of it."""
+        """Send an export request and say what became of it."""
         try:
             # The one place in this file where gRPC is imported: 0.1 s, in the sender's thread.
             import grpc
@@ -82,14 +89,14 @@ class GrpcWire:
                 if trouble is not None:
                     return trouble
                 channel = self._channel = self._open(grpc)
-            answer = cast("bytes", channel.unary_unary(METHOD)(request, timeout=timeout, metadata=self._metadata))
+            answer = cast("bytes", channel.unary_unary(self._signal.method)(request, timeout=timeout, metadata=self._metadata))
         except grpc.RpcError as error:
             return self._failed(error, timeout)
         except Exception as error:
             if self._channel is not channel:
                 return Verdict(RETRY, UNREACHABLE, "cannot be reached (the connection was closed)", doubtful=True)
             return Verdict(REFUSED, NOT_SENT, f"was sent nothing: the request could not be made ({error})")
-        return otlp_answer.accepted(*otlp_answer.rejected_in(answer))
+        return otlp_answer.accepted(*otlp_answer.rejected_in(answer), self._signal.what)
 
     def _open(self, grpc: ModuleType) -> grpc.Channel:
         silence_exporters()
@@ -111,7 +118,7 @@ class GrpcWire:
         if status == "UNAVAILABLE":
             # A channel waits ever longer before it connects again, and answers for the endpoint meanwhile; a new one looks.
             self.close()
-        return judge(status, details, cast("Sequence[Any]", call.trailing_metadata() or ()), timeout, self._secure)
+        return judge(status, details, cast("Sequence[Any]", call.trailing_metadata() or ()), timeout, self._secure, self._signal.what)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -153,14 +160,14 @@ def compression_of(asked: str) -> str:
     return asked
 
 
-def judge(status: str, details: str, trailing: Sequence[Any], timeout: float, secure: bool) -> Verdict:
+def judge(status: str, details: str, trailing: Sequence[Any], timeout: float, secure: bool, what: str = TRACES.what) -> Verdict:
     """What a call means that ended with another status than OK."""
     if status == "UNAVAILABLE" and _NOT_THERE.search(details):
         return _not_there(details, secure)
     if status == "DEADLINE_EXCEEDED":
         return Verdict(RETRY, TIMEOUT, f"did not answer within {timeout:g} s", doubtful=True)
     explanation = " ".join(shorten_text(details, _EXPLANATION).split())
-    text = f"refused the spans (gRPC {status})" + (f": {explanation}" if explanation else "")
+    text = f"refused the {what} (gRPC {status})" + (f": {explanation}" if explanation else "")
     reason = f"refused:{status}"
     if _TOO_LARGE.search(details) and status in ("RESOURCE_EXHAUSTED", "UNKNOWN", "INTERNAL", "INVALID_ARGUMENT"):
         return Verdict(TOO_LARGE, reason, text)

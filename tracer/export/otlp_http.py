@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tracer.export import otlp_answer, otlp_json
 from tracer.export.certificates import AUTHORITY, CLIENT, Certificates
-from tracer.export.endpoint import HTTP_JSON
+from tracer.export.endpoint import HTTP_JSON, TRACES, Signal
 from tracer.export.http import TLS, Answer, Http, judge, judge_error
 from tracer.export.transport import Verdict
 
@@ -24,7 +24,16 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda body: gzip.compr
 class HttpWire:
     """POSTs requests to one URL. Making one opens nothing."""
 
-    def __init__(self, endpoint: str, protocol: str, headers: Mapping[str, str], compression: str, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        protocol: str,
+        headers: Mapping[str, str],
+        compression: str,
+        certificates: Certificates,
+        signal: Signal = TRACES,
+    ) -> None:
+        self._signal = signal
         self._endpoint = endpoint
         self._json = protocol == HTTP_JSON
         self._compress = COMPRESS.get(compression, bytes)
@@ -42,20 +51,20 @@ class HttpWire:
         )
 
     def send(self, request: bytes, timeout: float) -> Verdict:
-        """Send an `ExportTraceServiceRequest` and say what became of it."""
+        """Send an export request and say what became of it."""
         if not self._checked and self._certificates != Certificates():
             trouble = self._certificates.trouble()
             if trouble is not None:
                 return trouble
         self._checked = True
         try:
-            body = self._compress(otlp_json.json_of(request) if self._json else request)
+            body = self._compress(otlp_json.json_of(request, self._signal) if self._json else request)
             answer = self._http.request("POST", self._endpoint, timeout, body)
         except Exception as error:
             return self._failed(judge_error(error, timeout, UNREACHABLE))
         if not answer.ok:
-            return judge(answer, "the spans", _ADVICE)
-        return otlp_answer.accepted(*_rejected_in(answer))
+            return judge(answer, f"the {self._signal.what}", _ADVICE)
+        return otlp_answer.accepted(*_rejected_in(answer, self._signal), self._signal.what)
 
     def _failed(self, verdict: Verdict) -> Verdict:
         if TLS not in verdict.text:
@@ -70,8 +79,8 @@ class HttpWire:
         self._http.close()
 
 
-def _rejected_in(answer: Answer) -> tuple[int, str]:
+def _rejected_in(answer: Answer, signal: Signal) -> tuple[int, str]:
     kind = answer.headers.get("content-type", "")
     if "json" in kind:
-        return otlp_json.rejected_in(answer.body)
+        return otlp_json.rejected_in(answer.body, signal)
     return otlp_answer.rejected_in(answer.body) if "protobuf" in kind else (0, "")

@@ -24,15 +24,15 @@ _NAME_BYTES = 512
 _Value = TypeVar("_Value")
 
 
-def spans_of(record: Record, settings: Settings) -> list[SpanData]:
+def spans_of(record: Record, settings: Settings, *, content: bool = True) -> list[SpanData]:
     """The spans of one record, the call's own first.
 
     Its name and kind follow the GenAI conventions v0.1.0 (`chat gpt-4o`, CLIENT); an own chain bears its own name, which says
     more than `invoke_workflow`. Its status is an error only for the outcome `failed`. When there was more than one attempt, every
-    attempt, the last included, is a child span named `attempt`.
+    attempt, the last included, is a child span named `attempt`. Prompts and answers are left out without `content`.
     """
     call = record.call
-    start, end = _wall(call, call.started), _wall(call, max(call.ended, call.started))
+    start, end = wall_time(call, call.started), wall_time(call, max(call.ended, call.started))
     span = SpanData(
         name=span_name(record),
         kind=kind_of(call),
@@ -42,7 +42,7 @@ def spans_of(record: Record, settings: Settings) -> list[SpanData]:
         parent_is_remote=call.parent_is_remote,
         start=start,
         end=end,
-        attributes=attributes_of(record, settings),
+        attributes=attributes_of(record, settings, content=content),
     )
     if record.outcome == FAILED:
         span.error = _description(record)
@@ -91,7 +91,7 @@ def kind_of(call: Call) -> str:
     return CLIENT if call.operation != OWN_SPAN or call.kind == RETRIEVER else INTERNAL
 
 
-def _wall(call: Call, reading: int) -> int:
+def wall_time(call: Call, reading: int) -> int:
     """Unix time in nanoseconds of a reading of the monotonic clock, within what OTLP can carry."""
     return min(max(call.started_wall + reading - call.started, 0), _MOST_TIME)
 
@@ -140,8 +140,8 @@ def _attempt(call: Call, index: int) -> SpanData:
         span_id=attempt_span_id(call.span_id, index),
         parent_span_id=call.span_id,
         parent_is_remote=False,
-        start=_wall(call, attempt.started),
-        end=_wall(call, ended),
+        start=wall_time(call, attempt.started),
+        end=wall_time(call, ended),
         error=None if error is None else _text((attempt.failure.message if attempt.failure else "") or error),
         attributes=_present(
             {

@@ -19,9 +19,10 @@ from opentelemetry.trace.status import Status, StatusCode
 from tracer.call import Call
 from tracer.export import names
 from tracer.export.attributes import attributes_at_start
+from tracer.export.backend_spans import backend_spans_of
 from tracer.export.resource import SCOPE_NAME, version
 from tracer.export.span import CLIENT, SpanData
-from tracer.export.spans import kind_of, span_name, spans_of
+from tracer.export.spans import kind_of, span_name
 from tracer.host.later import Later
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.readings import CallReader
@@ -119,7 +120,7 @@ class Recorder:
                     self._sampled_out += 1
                 return
             record = self._reader.read(call)
-            own, *attempts = spans_of(record, self._settings)
+            own, *attempts = backend_spans_of(record, self._settings)
             try:
                 _write(span, own, recorded.name)
                 for attempt in attempts:

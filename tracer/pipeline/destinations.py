@@ -12,13 +12,16 @@ from tracer.pipeline.ledger import Books
 from tracer.pipeline.metering import Metrics
 from tracer.pipeline.sender import Gather, Sender
 from tracer.pipeline.spooled import Shelves
-from tracer.runtime import Runtime, logger, runtime
+from tracer.runtime import Runtime, has_host, logger, runtime
 from tracer.settings import Settings
 
 if TYPE_CHECKING:
     from tracer.reading.record import Record
 
 LANGSMITH = "langsmith"
+OTLP_LOGS = "otlp-logs"
+HOST_LOGS = "host-logs"
+_TAKE_FEEDBACK = ("local", LANGSMITH, OTLP_LOGS, HOST_LOGS)
 
 Balance = Callable[[], tuple[int, dict[str, dict[str, Any]]]]
 """Gives the number of calls on their way, and the account of each destination."""
@@ -39,6 +42,8 @@ def wanted(settings: Settings) -> list[str]:
         names.append("otlp")
     if settings.langsmith_on:
         names.append(LANGSMITH)
+    if settings.events:
+        names += _events_to(settings)
     return names
 
 
@@ -48,7 +53,17 @@ def wanted_for_feedback(settings: Settings) -> list[str]:
     >>> wanted_for_feedback(Settings(console=True, local=True))
     ['local']
     """
-    return [name for name in wanted(settings) if name in ("local", LANGSMITH)]
+    return [name for name in wanted(settings) if name in _TAKE_FEEDBACK]
+
+
+def _events_to(settings: Settings) -> list[str]:
+    """Events go to the application's logger provider if it has one, and by OTLP otherwise."""
+    if _host_loggers() is not None:
+        return [HOST_LOGS]
+    if settings.events_by_otlp:
+        return [OTLP_LOGS]
+    # Whoever has a tracer provider may set a logger provider yet.
+    return [HOST_LOGS] if has_host() else []
 
 
 def make_destinations(settings: Settings) -> list[Destination]:
@@ -79,15 +94,25 @@ def _make(name: str, settings: Settings, spool: Shelves | None) -> list[Destinat
 
         pairs = zip(transports_of(settings), feedback_transports_of(settings), strict=True)
         return [_with_feedback(runs, feedback, settings, spool) for runs, feedback in pairs]
+    if name == HOST_LOGS:
+        from tracer.export.host_logs import HostLogs
+
+        return [HostLogs(settings, _host_loggers)]
+    gather = Gather(settings.otlp_schedule_delay / 1000, settings.otlp_batch)
+    if name == OTLP_LOGS:
+        from tracer.export.otlp_logs import OtlpEvaluationTransport, OtlpLogTransport
+
+        return [_with_feedback(OtlpLogTransport(settings), OtlpEvaluationTransport(settings), settings, spool, gather)]
     from tracer.export.otlp import OtlpTransport
 
-    gather = Gather(settings.otlp_schedule_delay / 1000, settings.otlp_batch)
     return [_sender(OtlpTransport(settings), settings, spool, gather)]
 
 
-def _with_feedback(runs: Transport, feedback: Transport, settings: Settings, spool: Shelves | None) -> Sender:
-    sender = _sender(runs, settings, spool)
-    # A sender of its own: feedback that a backend refuses or does not know yet keeps no run waiting.
+def _with_feedback(
+    records: Transport, feedback: Transport, settings: Settings, spool: Shelves | None, gather: Gather | None = None
+) -> Sender:
+    sender = _sender(records, settings, spool, gather)
+    # A sender of its own: feedback that a backend refuses or does not know yet keeps no record waiting.
     sender.feedback = _sender(feedback, settings, spool)
     return sender
 
@@ -116,6 +141,10 @@ def make_metrics(settings: Settings, balance: Balance) -> Metrics:
     from tracer.metrics.hub import Metrics
 
     return Metrics(settings, _host_meters, _books_of(runtime, balance), linked=bool(wanted(settings)))
+
+
+def _host_loggers() -> object:
+    return runtime.loggers() if runtime.loggers is not None else None
 
 
 def _host_meters() -> object:

@@ -113,8 +113,8 @@ def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
         trace_id=place.trace_id,
         parent_run_id=place.parent_run_id,
         dotted_order=place.dotted_order,
-        name=well_formed(_name(call))[:_MOST_NAME],
-        run_type=_run_type(call),
+        name=well_formed(run_name(call))[:_MOST_NAME],
+        run_type=run_type_of(call),
         start_time=iso(place.start),
         session_name=project_of(call) or settings.langsmith_project,
         fields={"tags": list(call.tags)},
@@ -122,11 +122,13 @@ def _placed(call: Call, settings: Settings) -> tuple[LangSmithRun, int]:
     return run, place.start
 
 
-def _name(call: Call) -> str:
+def run_name(call: Call) -> str:
+    """The name of the run of a call."""
     return call.name or openai_shape.name_of(call) or f"{call.method} {call.template or call.path}".strip() or call.kind
 
 
-def _run_type(call: Call) -> str:
+def run_type_of(call: Call) -> str:
+    """The `run_type` of a call: llm, chain, tool, …"""
     told = (call.attributes or {}).get(_RUN_TYPE)
     return str(told) if told in _FRAMEWORK_TYPES else _TYPES.get(call.kind, "chain")
 
@@ -134,12 +136,12 @@ def _run_type(call: Call) -> str:
 def _fill(run: LangSmithRun, call: Call, content: _Content, shown: _Shown, outcome: str) -> None:
     run.inputs, run.outputs = content.inputs, content.outputs
     run.serialized = content.serialized if shown.inputs else None
-    metadata = {**content.metadata, **_metadata(call, outcome)} if shown.metadata else {}
+    metadata = {**content.metadata, **run_metadata(call, outcome)} if shown.metadata else {}
     others = b"".join(b',"' + name.encode() + b'":' + json_bytes(value) for name, value in content.extra.items())
     run.extra = b'{"metadata":' + json_bytes(metadata) + b',"runtime":' + runtime_json(call.library) + others + b"}"
 
 
-def _metadata(call: Call, outcome: str) -> Json:
+def run_metadata(call: Call, outcome: str) -> Json:
     """What does not depend on the shape: the application's own, session and user, and how the call ended where that is no plain end."""
     attributes = {name: value for name, value in (call.attributes or {}).items() if name != _RUN_TYPE}
     metadata: Json = {**attributes, **(call.metadata or {})}
