@@ -15,16 +15,16 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.backends.programs import Running, collector, free_port, local
-from tests.integration.grpc_support import Files, GrpcCollector, serving_grpc
+from tests.integration.grpc_support import Files, GrpcCollector, grpc_credentials, serving_grpc
 
 LARGE = (("grpc.max_receive_message_length", 2**26),)
-TOKEN = "the right token"
+TOKEN = "the-right-token"
 
 
 @contextmanager
-def receiver(port: int = 0) -> Generator[GrpcCollector, None, None]:
-    """Stands in for Tempo."""
-    with serving_grpc(port=port, options=LARGE) as behind:
+def receiver(port: int = 0, files: Files | None = None) -> Generator[GrpcCollector, None, None]:
+    """Stands in for Tempo, or with certificates for a gateway."""
+    with serving_grpc(port=port, credentials=grpc_credentials(files) if files else None, options=LARGE) as behind:
         yield behind
 
 
@@ -38,8 +38,8 @@ class Agent:
 
 
 @contextmanager
-def agent(folder: Path, gateway: str, **variables: str) -> Generator[Agent, None, None]:
-    """Send to `gateway` (host:port, without TLS unless `GATEWAY_INSECURE` says so); its queue is below `folder`."""
+def agent(folder: Path, gateway: str, files: Files, **variables: str) -> Generator[Agent, None, None]:
+    """Send to `gateway` (host:port), whose certificate is one of `files`; the queue is below `folder`."""
     http, telemetry = local(free_port()), free_port()
     with collector(
         ["agent.yaml"],
@@ -50,7 +50,7 @@ def agent(folder: Path, gateway: str, **variables: str) -> Generator[Agent, None
             "TELEMETRY_PORT": str(telemetry),
             "GATEWAY_ADDRESS": gateway,
             "GATEWAY_TOKEN": TOKEN,
-            "GATEWAY_INSECURE": "true",
+            "GATEWAY_CA": files.authority,
             "SPAN_METRICS_INTERVAL": "300ms",
             **variables,
         },
