@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
+import signal
 import sys
 import threading
 import time
@@ -88,13 +90,18 @@ class Turn:
 
 
 class Traffic:
-    """`turns` turns by `seed`. `pace`: how slow providers are, from 0 (at once) to 1 (as real ones). `workers`: turns at once."""
+    """`turns` turns by `seed`. `pace`: how slow providers are, from 0 (at once) to 1 (as real ones). `workers`: turns at once.
 
-    def __init__(self, turns: int = 100, *, seed: int = 7, pace: float = 0.0, workers: int = 4) -> None:
+    Once `leaving` is set, no further turn begins.
+    """
+
+    def __init__(
+        self, turns: int = 100, *, seed: int = 7, pace: float = 0.0, workers: int = 4, leaving: threading.Event | None = None
+    ) -> None:
         self.turns = _deal(turns, random.Random(seed))
         self._pace = pace
         self._workers = workers
-        self._leaving = threading.Event()
+        self._leaving = leaving or threading.Event()
 
     def expected(self) -> Counts:
         """What `send` will have sent."""
@@ -104,17 +111,13 @@ class Traffic:
         return counts
 
     def send(self) -> Counts:
-        """Play all turns; gives what came out, as the application saw it. `stop` makes it return early."""
+        """Play all turns; gives what came out, as the application saw it."""
         counts = Counts()
         lock = threading.Lock()
         with ReplayServer() as server, ThreadPoolExecutor(self._workers) as pool:
             for outcome in [pool.submit(self._play, server, turn, counts, lock) for turn in self.turns]:
                 outcome.result()
         return counts
-
-    def stop(self) -> None:
-        """Begin no further turn."""
-        self._leaving.set()
 
     def _play(self, server: ReplayServer, turn: Turn, counts: Counts, lock: threading.Lock) -> None:
         if self._leaving.is_set():
@@ -212,26 +215,26 @@ async def _cancelled(server: ReplayServer, step: Step) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send, and print what was sent and what the ledger says of it."""
+    """Send, and print what was sent and what the ledger says of it. SIGINT and SIGTERM let the turns that run come to their end."""
     parser = argparse.ArgumentParser(description="Send a demo's traffic to where the environment says.")
     parser.add_argument("--turns", type=int, default=100, help="turns of conversations, one trace each (100)")
-    parser.add_argument("--seconds", type=float, default=0.0, help="go on with further turns for this long; 0: the turns once")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, help="go on with further turns for this long (inf: for ever); 0: the turns once"
+    )
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same calls (7)")
     parser.add_argument("--pace", type=float, default=0.0, help="0: providers answer at once; 1: as slow as real ones (0)")
     parser.add_argument("--workers", type=int, default=4, help="turns at the same time (4)")
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # Of recorded models.
+    leaving = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leaving.set())
     deadline = time.monotonic() + options.seconds
-    seed = options.seed
-    try:
-        while True:
-            sent = Traffic(options.turns, seed=seed, pace=options.pace, workers=options.workers).send()
-            seed += 1
-            print(sent.text(), flush=True)
-            if time.monotonic() >= deadline:
-                break
-    finally:
-        tracer.flush(30)
+    for seed in itertools.count(options.seed):
+        print(Traffic(options.turns, seed=seed, pace=options.pace, workers=options.workers, leaving=leaving).send().text(), flush=True)
+        if leaving.is_set() or time.monotonic() >= deadline:
+            break
+    tracer.flush(10)
     print(json.dumps(tracer.status()["destinations"]), flush=True)
     return 0
 
