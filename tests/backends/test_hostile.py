@@ -100,4 +100,3 @@ def test_a_collector_killed_and_started_again_gets_everything(tmp_path: Path, fi
     assert (json.loads(account)["exported"], json.loads(account)["dropped"]) == (200, {})
     assert application.returncode == 0
     assert len(err.splitlines()) <= 2
-    assert "Connection refused" in err or "cannot be reached" in err or err == ""

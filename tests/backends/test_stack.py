@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from tests.backends.programs import environment, get, poll, program
 from tests.support import ROOT
-from tools.stack import backends
+from tools.stack import backends, sizing
 
 
 def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen[str]:
@@ -71,6 +72,18 @@ def test_traffic_arrives_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> Non
     assert (process.returncode, err) == (0, "")
     assert out.rstrip().endswith("Ending.")
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_sizing_measures_every_hop(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in backends.PROGRAMS:
+        program(name)
+    assert sizing.main(["--spans", "500", "--bytes", "4000"]) == 0
+    found: dict[str, float] = json.loads(capsys.readouterr().out)
+    assert found["spans"] == 500
+    for hop in ("library, in the caller's thread", "library, all threads", "otelcol, CPU", "jaeger, CPU", "tempo, CPU"):
+        assert found[f"{hop}, us"] > 0
+    assert found["otelcol, memory at the end, MB"] > 10
+    assert found["tempo, disk, bytes"] > 100
 
 
 def test_with_nothing_to_start_it_says_what_would_bring_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
 from pathlib import Path
+from types import FrameType
 
 from tools.stack.backends import PROGRAMS, Ports, Stack, whole_stack
 from tools.stack.processes import ROOT, MissingProgramError, find
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where data and logs go, and are kept (a temporary folder)")
     options = parser.parse_args(arguments)
     # As Ctrl-C, so that whoever ends us by a signal leaves nothing behind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stopping:
         try:
             stack = stopping.enter_context(_started(options.folder, Ports.free() if options.free_ports else Ports()))
@@ -51,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pass
         print("Ending.", flush=True)
     return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
+from types import FrameType
 from typing import Any
 
 import anthropic
@@ -227,8 +228,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # Of recorded models.
     leaving = threading.Event()
+
+    def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        leaving.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leaving.set())
+        signal.signal(number, leave)
     deadline = time.monotonic() + options.seconds
     for seed in itertools.count(options.seed):
         print(Traffic(options.turns, seed=seed, pace=options.pace, workers=options.workers, leaving=leaving).send().text(), flush=True)
