@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.backends.gateway_support import receiver
 from tests.backends.programs import Ports, collector, environment, free_port, get, local, poll, program
 from tests.support import running_server
 from tools.stack import backends
@@ -145,6 +146,34 @@ def test_without_a_target_for_them_events_are_refused_at_the_door(tmp_path: Path
             timeout=60,
         )
     assert "404" in done.stderr
+
+
+def test_a_killed_local_collector_loses_nothing_that_it_had_accepted(tmp_path: Path) -> None:
+    """Its targets were all down; then Tempo comes."""
+    port = free_port()
+    http = local(free_port())
+    places = {
+        "JAEGER_ADDRESS": local(free_port()),
+        "TEMPO_ADDRESS": local(port),
+        "PROMETHEUS_URL": f"http://{local(free_port())}",
+        "OTLP_HTTP_ADDRESS": http,
+        "OTLP_GRPC_ADDRESS": local(free_port()),
+    }
+    with collector(["local.yaml"], tmp_path, places) as running:
+        run(FIFTY, f"http://{http}", "shop")
+        running.kill()
+    with receiver(port) as behind, collector(["local.yaml"], tmp_path, places):
+        poll(lambda: {span.name for span in behind.spans()} >= {f"call {number}" for number in range(50)})
+
+
+FIFTY = """
+import tracer
+for number in range(50):
+    with tracer.trace(f"call {number}", kind="llm") as run:
+        run.set_input({"text": "x" * 5000})
+assert tracer.flush(30)
+assert tracer.status()["destinations"]["otlp"]["exported"] == 50
+"""
 
 
 def value(prometheus: str, query: str) -> float:
