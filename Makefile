@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends test-frameworks faults fidelity langsmith-diff bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults fidelity langsmith-diff bench format docs lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -43,6 +43,15 @@ backends: $(VENV)/dev.stamp
 
 test-backends: backends
 	$(BIN)/python -m pytest tests/backends
+
+# The backends (what `make backends` has built, or compose.yaml where Docker is) with a demo's traffic, until Ctrl-C.
+# ARGS="--seconds 600 --pace 1" and others: python -m tools.stack --help
+stack: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.stack $(ARGS)
+
+# What a span costs in the library, the collector and the backends: the figures of docs/sizing.md.
+sizing: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.stack.sizing $(ARGS)
 
 # Every fault of a backend, crossed with ways a process ends; some minutes. Writes the table, and fails when a promise is not kept.
 faults: $(VENV)/dev.stamp

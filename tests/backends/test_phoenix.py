@@ -85,13 +85,15 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ["serve"],
         folder,
         f"http://{local(web)}/healthz",
-        START_SECONDS,
-        PHOENIX_HOST="127.0.0.1",
-        PHOENIX_PORT=str(web),
-        PHOENIX_GRPC_PORT=str(grpc),
-        PHOENIX_WORKING_DIR=str(folder),
-        PHOENIX_TELEMETRY_ENABLED="false",
-        HOME=str(folder),
+        {
+            "PHOENIX_HOST": "127.0.0.1",
+            "PHOENIX_PORT": str(web),
+            "PHOENIX_GRPC_PORT": str(grpc),
+            "PHOENIX_WORKING_DIR": str(folder),
+            "PHOENIX_TELEMETRY_ENABLED": "false",
+            "HOME": str(folder),
+        },
+        seconds=START_SECONDS,
     ):
         yield f"http://{local(web)}"
 

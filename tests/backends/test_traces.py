@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sqlite3
 import subprocess
@@ -14,8 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
-from tests.backends.programs import Stack, environment, get, poll
+from tests.backends.programs import CONFIGS, Ports, Stack, environment, get, local, poll
+from tests.backends.read_back import Seen, jaeger, relay, sent, tempo
+from tools.stack import backends
 
 PROGRAM = """
 import openai, tracer
@@ -50,82 +52,57 @@ assert tracer.flush(30)
 """
 
 
-@dataclass(slots=True)
-class Seen:
-    """A span as it was sent, or as a backend gives it back."""
+LARGE = """
+import tracer
+with tracer.trace("500 small ones beside a large one", kind="chain") as run:
+    for number in range(250):
+        with tracer.trace(f"small {number}", kind="tool") as small:
+            small.set_output({"text": "frei für alle 😀"})
+    with tracer.trace("large", kind="llm") as large:
+        large.set_input({"text": "ä😀" * 2_000_000})
+    for number in range(250, 500):
+        with tracer.trace(f"small {number}", kind="tool"):
+            pass
+    print(run.trace_id)
+assert tracer.flush(60)
+"""
 
-    name: str
-    kind: int
-    parent: str
-    start: int
-    end: int
-    error: bool
-    attributes: dict[str, Any]
-
-
-def _value(value: dict[str, Any]) -> Any:
-    kind, content = next(iter(value.items()))
-    if kind == "intValue":
-        return int(content)
-    if kind == "doubleValue":
-        return float(content)
-    if kind == "arrayValue":
-        return [_value(item) for item in content.get("values", [])]
-    return content
-
-
-_KINDS = {"SPAN_KIND_INTERNAL": 1, "SPAN_KIND_SERVER": 2, "SPAN_KIND_CLIENT": 3}
-
-
-def seen_in(resource_spans: list[dict[str, Any]], to_hex: Any) -> dict[str, Seen]:
-    """Spans of OTLP's JSON by span id."""
-    found: dict[str, Seen] = {}
-    for resource in resource_spans:
-        for scope in resource["scopeSpans"]:
-            for span in scope["spans"]:
-                status = span.get("status", {}).get("code", 0)
-                found[to_hex(span["spanId"])] = Seen(
-                    span["name"],
-                    _KINDS[span["kind"]] if isinstance(span["kind"], str) else span["kind"],
-                    to_hex(span.get("parentSpanId", "")),
-                    int(span["startTimeUnixNano"]),
-                    int(span["endTimeUnixNano"]),
-                    status in (2, "STATUS_CODE_ERROR"),
-                    {item["key"]: _value(item["value"]) for item in span.get("attributes", [])},
-                )
-    return found
-
-
-def _plain_hex(text: str) -> str:
-    return text
-
-
-def _from_base64(text: str) -> str:
-    return base64.b64decode(text).hex()
+BACKENDS = {"jaeger": jaeger, "tempo": tempo}
 
 
 @dataclass(slots=True)
 class Told:
-    """What the run recorded."""
+    """What a run sent, by span id, and what its store has."""
 
     trace_id: str
+    spans: dict[str, Seen]
     rows: list[dict[str, Any]]
+
+
+def run(stack: Stack, folder: Path, code: str, service: str) -> Told:
+    store = folder / "store.sqlite"
+    with relay(stack.otlp) as (url, passed):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=url, TRACER_LOCAL=str(store), TRACER_QUIET="true", OTEL_SERVICE_NAME=service),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        trace_id = done.stdout.strip()
+        return Told(trace_id, sent(passed, trace_id), _rows(store))
 
 
 @pytest.fixture(scope="module")
 def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    folder = tmp_path_factory.mktemp("run")
-    store = folder / "store.sqlite"
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=stack.otlp, TRACER_LOCAL=str(store), TRACER_QUIET="true", OTEL_SERVICE_NAME="shop"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return Told(done.stdout.strip(), _rows(store))
+    return run(stack, tmp_path_factory.mktemp("run"), PROGRAM, "shop")
+
+
+@pytest.fixture(scope="module")
+def large(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return run(stack, tmp_path_factory.mktemp("large"), LARGE, "large")
 
 
 def _rows(store: Path) -> list[dict[str, Any]]:
@@ -134,45 +111,93 @@ def _rows(store: Path) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute("SELECT * FROM spans WHERE name != 'attempt'")]
 
 
-def test_jaeger_gives_back_what_was_recorded(stack: Stack, told: Told) -> None:
-    url = f"{stack.jaeger}/api/v3/traces/{told.trace_id}"
-    spans = poll(lambda: _whole(seen_in(get(url)["result"]["resourceSpans"], _plain_hex), told))
-    _compare(spans, told)
+def whole(stack: Stack, backend: str, told: Told) -> dict[str, Seen]:
+    """What a backend has of the trace, once it has all spans."""
+
+    def found() -> dict[str, Seen] | None:
+        spans = BACKENDS[backend](stack, told.trace_id)
+        return spans if len(spans) >= len(told.spans) else None
+
+    return poll(found)
 
 
-def test_tempo_gives_back_what_was_recorded(stack: Stack, told: Told) -> None:
-    url = f"{stack.tempo}/api/v2/traces/{told.trace_id}"
-    spans = poll(lambda: _whole(seen_in(get(url)["trace"].get("resourceSpans", []), _from_base64), told))
-    _compare(spans, told)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_span_comes_back_as_it_was_sent(stack: Stack, told: Told, backend: str) -> None:
+    """Tree, names, kinds, status, times to the nanosecond, events, and every attribute to its last character."""
+    found = whole(stack, backend, told)
+    for span_id, span in told.spans.items():
+        assert found.pop(span_id) == span
+    assert found == {}
 
 
-def _whole(spans: dict[str, Seen], told: Told) -> dict[str, Seen] | None:
-    return spans if len(spans) >= len(told.rows) + 3 else None
-
-
-def _compare(spans: dict[str, Seen], told: Told) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_sent_is_what_was_recorded(stack: Stack, told: Told, backend: str) -> None:
+    spans = whole(stack, backend, told)
     own = {span_id: span for span_id, span in spans.items() if span.name != "attempt"}
     assert len(own) == len(told.rows)
     for row in told.rows:
         span = own[row["span_id"]]
-        assert span.name == row["name"]
-        assert span.parent == (row["parent_span_id"] or "")
-        assert span.error is (row["outcome"] == "failed")
+        assert (span.name, span.parent) == (row["name"], row["parent_span_id"] or "")
+        assert (span.start, span.end) == (row["start_ns"], row["end_ns"])
+        assert (span.status == 2) is (row["outcome"] == "failed")
         assert span.attributes["tracer.outcome"] == row["outcome"]
-        assert span.end >= span.start
-        if span.error:
-            assert span.attributes["error.type"]
+        assert span.resource["service.name"] == "shop"
+        assert span.status != 2 or span.attributes["error.type"]
+        assert json.loads(row["attributes"]).items() <= span.attributes.items()
         for name in ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.tool.definitions"):
             if name in span.attributes:
                 json.loads(span.attributes[name])
     root = next(span for span in own.values() if span.name == "answer question")
-    assert root.attributes["session.id"] == "s1"
-    assert root.attributes["user.id"] == "u7"
-    assert root.attributes["tracer.tags"] == ["beta"]
+    assert (root.attributes["session.id"], root.attributes["user.id"], root.attributes["tracer.tags"]) == ("s1", "u7", ["beta"])
     assert root.attributes["tracer.metadata.plan"] == "frei für alle 😀"
-    assert any(len(str(value)) > 1_000_000 for value in root.attributes.values())
+    assert json.loads(root.attributes["input.value"]) == {"text": "x" * 1_000_000}
     attempts = [span for span in spans.values() if span.name == "attempt"]
     assert sorted(span.attributes["http.response.status_code"] for span in attempts) == [200, 503, 503]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_small_spans_beside_a_large_one_come_back(stack: Stack, large: Told, backend: str) -> None:
+    """The large one, 12 MB of prompt, shortened inside to the library's limit of 4 MiB, which both take whole."""
+    spans = whole(stack, backend, large)
+    assert len(spans) == 502
+    assert spans == large.spans
+    (big,) = [span for span in spans.values() if span.name == "large"]
+    text = big.attributes["input.value"]
+    assert 3_000_000 < len(text.encode()) <= 4_194_304
+    assert json.loads(text)["text"].startswith("ä😀ä😀")
+
+
+def test_tempo_with_its_own_limits_cuts_prompts_and_the_shipped_ones_do_not(stack: Stack, told: Told, tmp_path: Path) -> None:
+    """What tempo.yaml is shipped for: with Tempo's default of 2,048 bytes messages are no JSON any more."""
+    plain = yaml.safe_load((CONFIGS / "tempo.yaml").read_text())
+    assert plain["distributor"].pop("max_attribute_bytes") == 4_194_304
+    config = tmp_path / "tempo.yaml"
+    config.write_text(yaml.safe_dump(plain))
+    ports = Ports.free()
+    cut = Stack(otlp="", tempo=f"http://{local(ports.tempo_http)}")
+    with backends.tempo(tmp_path, ports, config=config):
+        trace_id = _one_prompt(ports, tmp_path)
+        (span,) = poll(lambda: tempo(cut, trace_id)).values()
+    text = span.attributes["input.value"]
+    assert len(text.encode()) == 2048
+    with pytest.raises(ValueError, match="Unterminated string"):
+        json.loads(text)
+
+
+def _one_prompt(ports: Ports, folder: Path) -> str:
+    program = "import tracer\nwith tracer.trace('call', kind='llm') as run:\n    run.set_input({'text': 'x' * 9000})\nprint(run.trace_id)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "assert tracer.flush(30)"],
+        env=environment(
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{local(ports.tempo_otlp)}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc", TRACER_QUIET="true"
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize(
