@@ -19,6 +19,7 @@ MODEL = f"{WHOSE}, gen_ai_request_model"
 
 _KINDS = 'tracer_kind=~"llm|embedding"'
 _USD = 'tracer_cost_currency="USD"'
+_TIMED = 'gen_ai_operation_name!="retrieval"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,13 @@ ALERTS = (
     ),
     Alert(
         "TracerLatencyHigh",
-        p.quantile(0.95, p.DURATION, "", "10m", MODEL),
+        p.quantile(0.95, p.DURATION, _TIMED, "10m", MODEL),
         60,
         WARNING,
         "1 of 20 calls of {{ $labels.gen_ai_request_model }} takes longer than {{ $value | humanizeDuration }}",
         "Whole calls, streams until their end.",
         "alert: p95 of durations",
-        volume=p.total(p.DURATION + "_count", "", "10m", MODEL),
+        volume=p.total(p.DURATION + "_count", _TIMED, "10m", MODEL),
         enough=20,
     ),
     Alert(

@@ -99,7 +99,7 @@ PANELS = (
         "none",
         (
             Query(
-                p.share(p.total(p.TOKENS + "_sum", _OUTPUT), p.total(p.DURATION + "_sum", p.CALL)),
+                p.share(p.total(p.TOKENS + "_sum", _OUTPUT), p.total(p.DURATION + "_sum", p.TIMED)),
                 "output tokens / seconds of calls",
             ),
         ),
@@ -113,7 +113,7 @@ PANELS = (
         "Latency of calls",
         HEATMAP,
         "s",
-        (Query(p.total(p.DURATION + "_bucket", p.CALL, p.INTERVAL, "le"), "durations by bucket", "{{le}}"),),
+        (Query(p.total(p.DURATION + "_bucket", p.TIMED, p.INTERVAL, "le"), "durations by bucket", "{{le}}"),),
         "How many calls took how long. The darker, the more.",
         search=t.found(f"{t.MODEL_CALL} && duration > 20s"),
         width=24,
@@ -125,7 +125,7 @@ PANELS = (
         "s",
         (
             Query(
-                p.quantile(0.95, p.DURATION, p.CALL, p.RATE, "gen_ai_request_model"),
+                p.quantile(0.95, p.DURATION, p.TIMED, p.RATE, "gen_ai_request_model"),
                 "p95 of durations by model",
                 "{{gen_ai_request_model}}",
             ),
@@ -154,7 +154,7 @@ PANELS = (
         (
             Query(
                 f"({p.total(p.TOKENS + '_sum', _OUTPUT, p.RATE, 'gen_ai_request_model')})"
-                f" / ({p.total(p.DURATION + '_sum', p.CALL, p.RATE, 'gen_ai_request_model')} > 0)",
+                f" / ({p.total(p.DURATION + '_sum', p.TIMED, p.RATE, 'gen_ai_request_model')} > 0)",
                 "output tokens / seconds of calls by model",
                 "{{gen_ai_request_model}}",
             ),
@@ -169,7 +169,7 @@ PANELS = (
         (
             Query(
                 p.quantile(0.95, p.PER_CHUNK, p.CALL, p.RATE, "gen_ai_request_model"),
-                "series of times between chunks",
+                "a time for each model with streams",
                 "{{gen_ai_request_model}}",
             ),
         ),

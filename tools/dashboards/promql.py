@@ -5,6 +5,8 @@ from __future__ import annotations
 SERVICE = 'service_name=~"$service",deployment_environment_name=~"$environment"'
 CALL = f'{SERVICE},gen_ai_provider_name=~"$provider",gen_ai_request_model=~"$model"'
 MODEL_CALL = f'{CALL},tracer_kind=~"llm|embedding"'
+TIMED = f'{CALL},gen_ai_operation_name!="retrieval"'
+"""Of the durations: those of model calls. Retrievals of the application's own share their histogram."""
 
 RANGE = "$__range"
 INTERVAL = "$__interval"
