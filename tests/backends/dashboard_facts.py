@@ -163,6 +163,11 @@ def trace_of(run: Run) -> str:
     return next(row.trace_id for row in run.rows if row.kind == "tool")
 
 
+def as_tempo_shows(trace_id: str) -> str:
+    """Tempo leaves out zeros at the beginning, where it shows an id and where it compares one."""
+    return trace_id.lstrip("0")
+
+
 def _one(number: float) -> Values:
     return {(): number}
 
@@ -198,11 +203,15 @@ PANELS: dict[str, Fact] = {
     "cost by provider": _sum(COST, "gen_ai.provider.name"),
     "cost by service": lambda run: {(part.service,): sum(row.get(COST) for row in part.models) for part in run.parts},
     "cost by user": lambda run: added([row for row in _with(run, COST) if row.get("user.id")], lambda row: row.get(COST), "user.id"),
-    "cost by session": lambda run: added([row for row in _with(run, COST) if row.get("session.id")], lambda row: row.get(COST), "session.id"),
+    "cost by session": lambda run: added(
+        [row for row in _with(run, COST) if row.get("session.id")], lambda row: row.get(COST), "session.id"
+    ),
     "cost by attribute": lambda run: added(
         [row for row in _with(run, COST) if row.get("tracer.metadata.plan")], lambda row: row.get(COST), "tracer.metadata.plan"
     ),
-    "cost in other currencies": lambda run: _one(sum(row.get(COST) for row in run.models if row.get("tracer.cost.currency", "USD") != "USD")),
+    "cost in other currencies": lambda run: _one(
+        sum(row.get(COST) for row in run.models if row.get("tracer.cost.currency", "USD") != "USD")
+    ),
     "cost / model calls": lambda run: _one(_sum(COST)(run)[()] / len(run.models)),
     "unpriced model calls / model calls": lambda run: _one(len(_unpriced(run)) / len(run.models)),
     "unpriced model calls by model": lambda run: count(_unpriced(run), MODEL),
@@ -240,7 +249,7 @@ PANELS: dict[str, Fact] = {
     "failed calls": lambda run: _ids(row for row in run.calls if row.outcome == "failed"),
     "expensive calls": lambda run: _ids(row for row in run.calls if row.get(COST) > EXPENSIVE),
     "stopped calls": lambda run: _ids(row for row in run.calls if row.outcome in ("stopped", "cancelled", "abandoned", "unfinished")),
-    "calls by a condition": lambda run: _ids(row for row in run.calls if "tool_calls" in (row.get("gen_ai.response.finish_reasons") or [])),
+    "calls by a condition": lambda run: _ids(row for row in run.calls if "tool_call" in (row.get("gen_ai.response.finish_reasons") or [])),
     "spans of a trace": lambda run: _ids(_one_trace(run)),
     "contents of a trace": lambda run: _ids(row for row in _one_trace(run) if row.name != "attempt"),
 }
@@ -266,7 +275,9 @@ def _by_model(numbers: Mapping[str, int]) -> Values:
 
 
 ALERTS: dict[str, Fact] = {
-    "alert: failed model calls / model calls": _by_service_and_model(lambda run: ratio(count(_failed(run), MODEL), count(run.models, MODEL))),
+    "alert: failed model calls / model calls": _by_service_and_model(
+        lambda run: ratio(count(_failed(run), MODEL), count(run.models, MODEL))
+    ),
     "alert: p95 of durations": _by_service_and_model(PANELS["p95 of durations by model"]),
     "alert: p95 of times to the first chunk": _by_service_and_model(PANELS["p95 of times to the first chunk by model"]),
     "alert: cost of the last hour * 24 / budget": _of_budget(24),

@@ -138,23 +138,25 @@ def _traceql_metrics(stack: Stack, query: str) -> Values:
 
 def _trace(stack: Stack, trace: str) -> Values:
     found = _of_tempo(stack, f"v2/traces/{trace}")["trace"]
-    spans = [
-        span for resource in found.get("resourceSpans", []) for scope in resource["scopeSpans"] for span in scope["spans"]
-    ]
+    spans = [span for resource in found.get("resourceSpans", []) for scope in resource["scopeSpans"] for span in scope["spans"]]
     return {(base64.b64decode(span["spanId"]).hex(),): 1 for span in spans}
 
 
 def searches_behind(text: str) -> Iterator[tuple[str, str]]:
     """Panel and TraceQL of each link to a search, as they stand in a dashboard's file."""
     for panel in json.loads(text)["panels"]:
-        config = panel["fieldConfig"]
-        found = [*config["defaults"].get("links", [])]
-        for override in config["overrides"]:
-            found += [link for change in override["properties"] if change["id"] == "links" for link in change["value"]]
-        for link in found:
-            if link["url"].startswith("/explore?"):
-                panes = json.loads(parse_qs(urlsplit(link["url"]).query)["panes"][0])
+        for address in _addresses(panel.get("fieldConfig", {"defaults": {}, "overrides": []})):
+            if address.startswith("/explore?"):
+                panes = json.loads(parse_qs(urlsplit(address).query)["panes"][0])
                 yield panel["title"], panes["traces"]["queries"][0]["query"]
+
+
+def _addresses(config: dict[str, Any]) -> list[str]:
+    """Of all links of a panel's values."""
+    links: list[dict[str, str]] = [*config["defaults"].get("links", [])]
+    for override in config["overrides"]:
+        links += [link for change in override["properties"] if change["id"] == "links" for link in change["value"]]
+    return [link["url"] for link in links]
 
 
 def alike(found: Values, expected: Values) -> bool:

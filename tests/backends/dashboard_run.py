@@ -88,7 +88,7 @@ def together(parts: list[Run]) -> Run:
     return whole
 
 
-def _rows(store: Path, service: str) -> Iterable[Row]:
+def rows_of(store: Path, service: str) -> Iterable[Row]:
     with closing(sqlite3.connect(store)) as connection:
         connection.row_factory = sqlite3.Row
         for row in connection.execute("SELECT * FROM spans"):
@@ -127,7 +127,7 @@ def send(otlp: str, store: Path, service: str, arguments: list[str], **variables
     told = json.loads(done.stdout)
     return Run(
         service,
-        list(_rows(store, service)),
+        list(rows_of(store, service)),
         Counter(told["statuses"]),
         Counter(told["models"]),
         Counter(told["refused"]),

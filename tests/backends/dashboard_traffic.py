@@ -1,4 +1,6 @@
-"""A short script with one of everything that a dashboard shows: run in a process of its own by `test_dashboards.py`.
+"""A short script with one of everything that a dashboard shows, run in a process of its own by `test_dashboards.py`.
+
+    python -m tests.backends.dashboard_traffic stalled|plain|faulty USER …
 
 Every number of calls is fixed. At the end it prints what its own HTTP client has seen and what the ledger says, as JSON.
 """
@@ -19,6 +21,7 @@ from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import Recording, load
 from tracer.replay.sdk import call_arguments, client_arguments
 from tracer.replay.server import ReplayServer
+from tracer.runtime import report_fault
 
 STALLED = "langsmith.openai_test_chat_async_api.2"
 """A stream of few pieces."""
@@ -100,7 +103,7 @@ class Traffic:
                 pass
 
 
-def main(users: list[str], stalled: bool) -> None:
+def main(users: list[str], stalled: bool, faulty: bool) -> None:
     recordings = [item for item in load() if item.api in ("chat", "embeddings")]
     with ReplayServer() as server:
         traffic = Traffic(server)
@@ -112,9 +115,11 @@ def main(users: list[str], stalled: bool) -> None:
                 traffic.of_one_user(recordings)
         for thread in slow:
             thread.join()
-    tracer.shutdown(10)
+    if faulty:
+        report_fault("proof", ValueError("for the panel of faults"))
+    tracer.shutdown(5)
     print(json.dumps({**traffic.wire.told(), "ledger": tracer.status()}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[2:], sys.argv[1] == "stalled")
+    main(sys.argv[2:], sys.argv[1] == "stalled", sys.argv[1] == "faulty")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tools.dashboards import cost, model_and_provider, overview, traces, tracer_health
+from tools.dashboards import cost, model_and_provider, overview, tracer_health, traces
 
 DASHBOARDS = (overview.DASHBOARD, model_and_provider.DASHBOARD, cost.DASHBOARD, traces.DASHBOARD, tracer_health.DASHBOARD)

@@ -50,7 +50,8 @@ PANELS = (
                 "unpriced model calls / model calls",
             ),
         ),
-        "Share of calls with tokens but without a price: their cost is in no sum here. TRACER_PRICES adds prices.",
+        "Share of calls with tokens but without a price: their cost is in no sum here. TRACER_PRICES adds prices. Its link finds calls "
+        "with tokens; in the table those without a price have no cost.",
         limits=(0.01, 0.1),
         search=_UNPRICED,
         width=4,
@@ -123,12 +124,20 @@ PANELS = (
         "Price not known, by model",
         RANKING,
         "short",
-        (Query(p.total("tracer_cost_unpriced_total", p.CALL, by="gen_ai_request_model"), "unpriced model calls by model", "{{gen_ai_request_model}}"),),
+        (
+            Query(
+                p.total("tracer_cost_unpriced_total", p.CALL, by="gen_ai_request_model"),
+                "unpriced model calls by model",
+                "{{gen_ai_request_model}}",
+            ),
+        ),
         "Calls in this time.",
         search=t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"'),
         width=8,
     ),
-    _by_attribute("By user", "span.user.id", "cost by user", "From traces: users are no labels of metrics. Sampled-out traces are not in it."),
+    _by_attribute(
+        "By user", "span.user.id", "cost by user", "From traces: users are no labels of metrics. Sampled-out traces are not in it."
+    ),
     _by_attribute("By session", "span.session.id", "cost by session", "From traces, as by user."),
     _by_attribute("By $attribute", "$attribute", "cost by attribute", "From traces, by the attribute named in the field at the top."),
     Panel(
@@ -143,7 +152,12 @@ PANELS = (
 )
 
 BOXES = (
-    Box("attribute", "Attribute", "span.tracer.metadata.plan", "Any attribute of spans, such as span.tracer.metadata.KEY for tracer.context(metadata=…)"),
+    Box(
+        "attribute",
+        "Attribute",
+        "span.tracer.metadata.plan",
+        "Any attribute of spans, such as span.tracer.metadata.KEY for tracer.context(metadata=…)",
+    ),
     Box("expensive", "Expensive is more than", "0.01", "In the currency of the prices, written with a point"),
 )
 

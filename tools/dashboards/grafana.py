@@ -84,7 +84,9 @@ def _variables(boxes: tuple[Box, ...]) -> list[Any]:
         dashboard.DatasourceVariable("prometheus").label("Metrics").type("prometheus"),
         dashboard.DatasourceVariable("tempo").label("Traces").type("tempo"),
         _chosen("service", "Service", "label_values(tracer_calls_started_total, service_name)"),
-        _chosen("environment", "Environment", 'label_values(tracer_calls_started_total{service_name=~"$service"}, deployment_environment_name)'),
+        _chosen(
+            "environment", "Environment", 'label_values(tracer_calls_started_total{service_name=~"$service"}, deployment_environment_name)'
+        ),
         _chosen("provider", "Provider", 'label_values(tracer_calls_total{service_name=~"$service"}, gen_ai_provider_name)'),
         _chosen(
             "model",
@@ -132,7 +134,9 @@ def _panel(panel: Panel) -> Any:
 
 def _target(panel: Panel, query: Query, letter: str) -> Any:
     if panel.engine == PROMETHEUS:
-        target = prometheus.Dataquery().ref_id(letter).datasource(_SOURCES[PROMETHEUS]).expr(query.text).legend_format(query.legend or "__auto")
+        target = (
+            prometheus.Dataquery().ref_id(letter).datasource(_SOURCES[PROMETHEUS]).expr(query.text).legend_format(query.legend or "__auto")
+        )
         if panel.kind in (STAT, RANKING):
             return target.instant()
         if panel.kind == TABLE:
@@ -189,9 +193,7 @@ def _ranking(panel: Panel) -> Any:
 
 
 def _legend() -> common.VizLegendOptions:
-    return (
-        common.VizLegendOptions().display_mode(shapes.LegendDisplayMode.LIST).placement(shapes.LegendPlacement.BOTTOM).show_legend(True)
-    )
+    return common.VizLegendOptions().display_mode(shapes.LegendDisplayMode.LIST).placement(shapes.LegendPlacement.BOTTOM).show_legend(True)
 
 
 def _lines(panel: Panel) -> Any:
@@ -228,7 +230,7 @@ def _table(panel: Panel) -> Any:
     return built.override_by_name(first, found)
 
 
-def _spans(panel: Panel) -> Any:
+def _spans(_: Panel) -> Any:
     """A search in Tempo. A click on a span shows its trace below, in the dashboard of traces."""
     link = dashboard.DashboardLink("Show this trace").url(links.ONE_TRACE)
     built = table.Panel().thresholds(_thresholds(())).filterable(True).align(shapes.FieldTextAlignment.AUTO)
@@ -236,7 +238,7 @@ def _spans(panel: Panel) -> Any:
     return built.override_by_name("tracer.cost.total", [model.DynamicConfigValue("unit", "currencyUSD")])
 
 
-def _trace(panel: Panel) -> Any:
+def _trace(_: Panel) -> Any:
     return dashboard.Panel().type("traces")
 
 

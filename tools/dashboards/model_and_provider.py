@@ -209,8 +209,16 @@ PANELS = (
         BARS,
         "s",
         (
-            Query(p.total("tracer_stream_provider_time_seconds_total", p.CALL, p.INTERVAL), "seconds that streams waited for the provider", "provider"),
-            Query(p.total("tracer_stream_consumer_time_seconds_total", p.CALL, p.INTERVAL), "seconds that streams waited for the caller", "caller"),
+            Query(
+                p.total("tracer_stream_provider_time_seconds_total", p.CALL, p.INTERVAL),
+                "seconds that streams waited for the provider",
+                "provider",
+            ),
+            Query(
+                p.total("tracer_stream_consumer_time_seconds_total", p.CALL, p.INTERVAL),
+                "seconds that streams waited for the caller",
+                "caller",
+            ),
         ),
         "Of streams: the time in which the provider was waited for, and the time the program took with the chunks.",
         search=_STREAMS,

@@ -36,11 +36,13 @@ def counted(series: str, labels: str, window: str) -> str:
     found = f"{series}{{{labels}}}"
     end = f"last_over_time({found}[{window}])"
     before = f"last_over_time({found}[{_EARLIER}] offset {window})"
-    return f"((\n  (({end}\n    - {before}) >= 0\n    or {end})\n  unless resets({found}[{window}]) > 0)\n  or increase({found}[{window}])\n)"
+    return (
+        f"((\n  (({end}\n    - {before}) >= 0\n    or {end})\n  unless resets({found}[{window}]) > 0)\n  or increase({found}[{window}])\n)"
+    )
 
 
 def total(series: str, labels: str, window: str = RANGE, by: str = "") -> str:
-    """`counted`, summed up; by labels, where `by` names some. Of a counter that appears with its first event, it is an empty answer before."""
+    """`counted`, summed up; by labels, where `by` names some. Before the first event of a counter there is nothing to sum up."""
     grouping = f" by ({by})" if by else ""
     return f"sum{grouping} ({counted(series, labels, window)})"
 

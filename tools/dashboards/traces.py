@@ -48,8 +48,8 @@ PANELS = (
 BOXES = (
     Box("slow", "Slow is more than", "5s", "A duration of TraceQL, such as 500ms or 1m"),
     Box("expensive", "Expensive is more than", "0.01", "In the currency of the prices, written with a point"),
-    Box("condition", "Condition", 'span.gen_ai.response.finish_reasons = "tool_calls"', "Any condition of TraceQL on a span"),
-    Box("trace", "Trace", "", "A trace id"),
+    Box("condition", "Condition", 'span.gen_ai.response.finish_reasons = "tool_call"', "Any condition of TraceQL on a span"),
+    Box("trace", "Trace", "", "A trace id as Tempo shows it: without zeros at its beginning"),
 )
 
 DASHBOARD = Dashboard("traces", "tracer-traces", "tracer: traces", __doc__ or "", PANELS, BOXES)
