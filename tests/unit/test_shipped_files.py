@@ -1,4 +1,4 @@
-"""The collector configuration parses, and refers only to what exists. (Dashboards: test_dashboards.py.)"""
+"""The collector configuration parses, and refers only to what exists. (Dashboards: test_shipped_dashboards.py.)"""
 
 from __future__ import annotations
 
