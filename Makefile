@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults fidelity langsmith-diff bench format docs lock clean
+.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults fidelity langsmith-diff bench format docs dashboards dashboards-proof lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -80,6 +80,14 @@ format: $(VENV)/dev.stamp
 # Pages that are made from the code; a test compares them.
 docs: $(VENV)/dev.stamp
 	$(BIN)/python tools/make_settings_page.py
+
+# Dashboards, alerts and recording rules, from tools/dashboards. Needs Python 3.11; a test compares them.
+dashboards: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.dashboards
+
+# docs/dashboards.md: each query's value on the real engines. Needs what `make backends` builds.
+dashboards-proof: dashboards
+	WRITE_DASHBOARDS_PAGE=1 $(BIN)/python -m pytest tests/backends/test_dashboards.py
 
 # Needs uv. No index address is written into the lock files.
 lock:
