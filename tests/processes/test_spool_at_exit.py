@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.fault_matrix import backend
+from tests.processes.fault_backends import backend
 from tests.processes.test_spool import environment, flush_by_command, ledger_closes
 from tests.support import run_program
 
@@ -29,7 +29,7 @@ print(json.dumps(tracer.status()))
 """
 
 
-@pytest.mark.parametrize("timeout", [15, 0.3], ids=["time enough", "not enough time"])
+@pytest.mark.parametrize("timeout", [15, 1.5], ids=["time enough", "not enough time"])
 def test_what_is_unread_at_the_end_is_in_the_spool_or_said_to_be_lost(timeout: float, tmp_path: Path) -> None:
     with backend("hangs") as state:
         program = PROGRAM.replace("sys.stdin.readline()", repr(str(timeout)))
@@ -40,13 +40,13 @@ def test_what_is_unread_at_the_end_is_in_the_spool_or_said_to_be_lost(timeout: f
         lost = account["dropped"].get("exit", 0)
         assert account["spooled"] + lost == RECORDS
         assert set(account["dropped"]) <= {"exit"}
-        assert lost == 0 or timeout < 1
+        assert lost == 0 or timeout < 15
         assert said(ended.err, r"(\d+) records? could not be sent before the end of the process") == lost
         assert said(ended.err, r"(\d+) records? could not be sent yet; they are kept in") == account["spooled"]
         assert said(ended.err, r"(\d+) records? went without prompts and answers") == account["shortened"].get("exit", 0)
         state.mend()
         assert flush_by_command(environment(tmp_path, state.url), "--timeout", "40").returncode == 0
-        assert Counter(state.arrived.values()) == ({1: account["spooled"]} if account["spooled"] else {})
+        assert Counter(state.arrived) == ({1: account["spooled"]} if account["spooled"] else {})
 
 
 def said(lines: str, pattern: str) -> int:

@@ -36,6 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.call",
         "tracer.cost",
         "tracer.export.destination",
+        "tracer.export.loading",
         "tracer.export.notices",
         "tracer.export.transport",
         "tracer.masking",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from tracer.export.loading import loading
 from tracer.export.notices import silence_exporters
 from tracer.export.texts import shorten_text
 from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
@@ -110,7 +111,8 @@ class Http:
 
     def _new_session(self) -> requests.Session:
         # The one place in this file where requests is imported: 0.2 s, in the sender's thread.
-        import requests
+        with loading:
+            import requests
 
         silence_exporters()
         session = requests.Session()

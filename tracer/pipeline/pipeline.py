@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracer.call import Call
 from tracer.export.destination import Delivery, Destination
+from tracer.export.loading import loading
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import make_metrics, wanted
 from tracer.pipeline.exits import hook_into_multiprocessing
@@ -440,6 +441,10 @@ class Pipeline:
             return self._reader.unread(call)
 
     def _prepare(self) -> None:
+        with loading:
+            self._load()
+
+    def _load(self) -> None:
         # The marked place of a lazy import: the readers, in the worker's thread, when there is something to read.
         from tracer.pipeline.readings import CallReader
 
