@@ -255,11 +255,11 @@ def main(target: str) -> int:
     """Measure all and write the page; 1 when a promise was not kept."""
     begun = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
+        floods = [pool.submit(flat_out.measure, row) for row in flat_out.ROWS]
         found = list(pool.map(measure, rows()))
-    page = table(found)
+    flood = [future.result() for future in floods]
+    page, flat = table(found), flat_out.table(flood)
     write_section(Path(target), "Faults", page)
-    flood = [flat_out.measure(row) for row in flat_out.ROWS]
-    flat = flat_out.table(flood)
     write_section(Path(target), "Flat out", flat)
     print(page, flat, sep="\n")
     broken = [*(result for result in found if result.broken), *(result for result in flood if result.broken)]

@@ -100,7 +100,7 @@ def measure(row: Flood) -> Flooded:
         told: dict[str, Any] = json.loads(ended.out)
         arrived = state.arrived
     lost = sum(told["dropped"].values())
-    said = [int(number) for number in re.findall(r"(\d+)(?: more| records)", ended.err)]
+    said = [int(number) for number in re.findall(r"(\d+) records?(?: more)?(?: dropped| came faster| could not be sent before)", ended.err)]
     checks = {
         "the ledger closes": told["closes"],
         "nothing is lost": bool(row.fault) or (lost == 0 and len(arrived) == row.calls),

@@ -235,7 +235,8 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 @contextmanager
 def _uninstrumented() -> Generator[None, None, None]:
     """Keep an instrumentation of the HTTP library from tracing our own requests, as the official processors do."""
-    from opentelemetry import context
+    with loading:
+        from opentelemetry import context
 
     key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
     token = context.attach(context.set_value(key, True))
