@@ -12,7 +12,7 @@ from tests.support import run_long_program
 
 CALLS = 20_000
 
-PROGRAM = """
+CLIENT = """
 import json, resource, sys, threading, time
 import httpx2, openai
 import tracer
@@ -30,7 +30,12 @@ def answer(request):
 def client():
     http_client = httpx2.Client(transport=httpx2.MockTransport(answer))
     return openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=http_client)
+"""
+"""A client of the OpenAI SDK whose transport answers from memory."""
 
+PROGRAM = (
+    CLIENT
+    + """
 def work(client, count):
     for _ in range(count):
         client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
@@ -57,6 +62,7 @@ print(json.dumps({
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
