@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults fidelity langsmith-diff bench format docs dashboards dashboards-proof lock clean
+.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults soak fidelity langsmith-diff bench format docs dashboards dashboards-proof lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -56,6 +56,11 @@ sizing: $(VENV)/dev.stamp
 # Every fault of a backend, crossed with ways a process ends; some minutes. Writes the table, and fails when a promise is not kept.
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.processes.fault_matrix docs/reliability.md
+
+# Minutes at a constant rate, with the backend healthy and away: memory stays flat. Writes its section of the same page. MINUTES=5.
+soak: MINUTES = 5
+soak: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.processes.soak docs/reliability.md --minutes $(MINUTES)
 
 # The tests that need logfire or openai as the frameworks pin it, in the environment of the difference table's last column. Needs uv.
 test-frameworks: $(VENV)/dev.stamp

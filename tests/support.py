@@ -261,8 +261,13 @@ def start_program(code: str, **environment: str) -> subprocess.Popen[str]:
 
 def run_program(code: str, **environment: str) -> Ended:
     """Run a Python program in a process of its own to its end."""
+    return run_long_program(code, 60, environment)
+
+
+def run_long_program(code: str, patience: float, environment: dict[str, str]) -> Ended:
+    """The same for at most `patience` seconds."""
     begun = time.monotonic()
-    return _end(start_program(code, **environment), begun)
+    return _end(start_program(code, **environment), begun, patience)
 
 
 def run_file(file: Path, code: str, **environment: str) -> Ended:
@@ -284,9 +289,9 @@ def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Pope
     )
 
 
-def _end(process: subprocess.Popen[str], begun: float) -> Ended:
+def _end(process: subprocess.Popen[str], begun: float, patience: float = 60) -> Ended:
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=patience)
     finally:
         process.kill()
     return Ended(process.returncode, out, err, time.monotonic() - begun)

@@ -367,6 +367,26 @@ def keep_rules(text: str) -> tuple[str, ...]:
     return rules
 
 
+LIMITS = {"otlp": ("tempo", "jaeger", "langsmith", "none"), "langsmith": ("langsmith", "none")}
+"""Names of limits by destination (`tracer.export.limits.NAMED`)."""
+
+
+def limits(text: str) -> dict[str, str]:
+    """Names of limits, each for the destination before `=`. `langsmith` alone is for LangSmith, other names alone are for OTLP.
+
+    >>> limits("tempo"), limits("otlp=Jaeger, langsmith=langsmith")
+    ({'otlp': 'tempo'}, {'otlp': 'jaeger', 'langsmith': 'langsmith'})
+    """
+    chosen: dict[str, str] = {}
+    for entry in text.lower().split(","):
+        place, is_given, name = (part.strip() for part in entry.rpartition("="))
+        place = place if is_given else "langsmith" if name == "langsmith" else "otlp"
+        if place in chosen or name not in LIMITS.get(place, ()):
+            raise ValueError(text)
+        chosen[place] = name
+    return chosen
+
+
 MASKS = ("secrets", "api_keys", "bearer", "jwt", "private_keys", "cards", "emails")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 

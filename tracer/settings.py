@@ -200,6 +200,17 @@ VARIABLES: tuple[Variable, ...] = (
         "How long a record may wait in the spool, in seconds; older ones are dropped and said.",
     ),
     Variable(
+        "limits",
+        ("TRACER_LIMITS",),
+        parsing.limits,
+        {},
+        "tempo, jaeger, langsmith or none, also by destination, such as otlp=tempo,langsmith=langsmith",
+        "The backend behind a destination, whose limits then hold there: texts are shortened inside, head and tail kept, so that message "
+        "JSON stays valid. `tempo`: 2,048 bytes an attribute, 4 MiB a request, 5 MB a trace; `jaeger`: 4 MiB a request; `langsmith`: "
+        "20 MiB a request. OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT goes before the attribute size.",
+        default_text="none",
+    ),
+    Variable(
         "keep",
         ("TRACER_KEEP",),
         parsing.keep_rules,
@@ -824,6 +835,7 @@ class Settings:
     spool: str | None = None
     spool_bytes: int = 512 * MEBIBYTE
     spool_age: float = 7 * 24 * 3600.0
+    limits: Mapping[str, str] = field(default_factory=dict[str, str])
     keep: tuple[str, ...] = ()
     sigterm: str = "off"
     mask: tuple[str, ...] = ("secrets",)

@@ -38,6 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracer.cost",
         "tracer.evaluation",
         "tracer.export.destination",
+        "tracer.export.loading",
         "tracer.export.notices",
         "tracer.export.transport",
         "tracer.masking",

@@ -37,6 +37,7 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "spool": ("/tmp", "/tmp", A_FILE),
     "spool_bytes": ("1 MiB", 1048576, "lots"),
     "spool_age": ("60", 60.0, "0"),
+    "limits": ("Tempo, langsmith=none", {"otlp": "tempo", "langsmith": "none"}, "mimir"),
     "keep": ("errors, Slow > 5", ("errors", "slow>5"), "slow"),
     "sigterm": ("Flush", "flush", "kill"),
     "mask": ("Emails, shop.masks:mask", ("emails", "shop.masks:mask"), "everything"),

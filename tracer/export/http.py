@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from tracer.export.loading import loading
 from tracer.export.notices import silence_exporters
 from tracer.export.texts import shorten_text
 from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
@@ -138,7 +139,8 @@ class Http:
 
     def _new_session(self) -> requests.Session:
         # The one place in this file where requests is imported: 0.2 s, in the sender's thread.
-        import requests
+        with loading:
+            import requests
 
         silence_exporters()
         session = requests.Session()
@@ -261,7 +263,8 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 @contextmanager
 def _uninstrumented() -> Generator[None, None, None]:
     """Keep an instrumentation of the HTTP library from tracing our own requests, as the official processors do."""
-    from opentelemetry import context
+    with loading:
+        from opentelemetry import context
 
     key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
     token = context.attach(context.set_value(key, True))

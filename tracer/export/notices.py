@@ -20,6 +20,7 @@ class Notices:
     def __init__(self) -> None:
         self._said: dict[str, float] = {}
         self._records: dict[str, int] = {}
+        self._texts: dict[str, tuple[str, str]] = {}
         # The worker and a sender's thread both have things to say.
         self._lock = threading.Lock()
 
@@ -29,8 +30,17 @@ class Notices:
             count = self._records.get(reason, 0) + records
             due = self._is_due(reason)
             self._records[reason] = 0 if due else count
+            self._texts[reason] = text, advice
         if due:
-            logger.warning("tracer: %s; %s dropped.%s", text, records_text(count), f" {advice}" if advice else "")
+            _say_lost(count, text, advice)
+
+    def rest(self) -> None:
+        """Say what was counted since the last line of each reason, whether it is time or not: nothing comes after this."""
+        with self._lock:
+            left = [(count, *self._texts[reason]) for reason, count in self._records.items() if count]
+            self._records.clear()
+        for count, text, advice in left:
+            _say_lost(count, text, advice)
 
     def waiting(self, reason: str, records: int, text: str, advice: str = "") -> None:
         """Log that `records` wait because of `reason`, if it is time for a line; nothing is lost yet."""
@@ -46,6 +56,10 @@ class Notices:
             return False
         self._said[reason] = now
         return True
+
+
+def _say_lost(count: int, text: str, advice: str) -> None:
+    logger.warning("tracer: %s; %s dropped.%s", text, records_text(count), f" {advice}" if advice else "")
 
 
 def records_text(count: int) -> str:

@@ -11,6 +11,7 @@ from tracer.export.certificates import CLIENT, KEY, certificates_of
 from tracer.export.content import CONTENT_NAMES
 from tracer.export.dialects.copies import copies_in
 from tracer.export.endpoint import GRPC, TRACES, Signal, basic_authorization, endpoint_of, protocol_of, without_secrets
+from tracer.export.limits import TraceSizes, backend_limits_of
 from tracer.export.notices import Notices, warn_once
 from tracer.export.otlp_encoder import Encoder, encoder_of, framed
 from tracer.export.otlp_grpc import GrpcWire
@@ -31,6 +32,7 @@ SPLIT = 4 * 1024 * 1024
 
 _SPANS = "spans"
 _FRAME = 4096
+_TRACE_TOO_LARGE = "trace too large"
 
 
 class Wire(Protocol):
@@ -62,6 +64,9 @@ class OtlpTransport:
         self._notices = Notices()
         self._encoder: Encoder | None = None
         self._wire = wire_of(settings, self.endpoint)
+        limits = backend_limits_of(settings, self.name)
+        self._traces = TraceSizes(limits.trace)
+        self._limits = Limits(settings.otlp_batch, (limits.request or SPLIT) - _FRAME, strict=limits.request is not None)
 
     @property
     def frame(self) -> bytes:
@@ -74,10 +79,22 @@ class OtlpTransport:
         encoder = self._encoding()
         for record in records:
             try:
-                packed.items.append(Item({_SPANS: encoder.spans(backend_spans_of(record, self._settings))}))
+                item = Item({_SPANS: encoder.spans(backend_spans_of(record, self._settings))})
+                self._fit_into_trace(item, record.call.trace_id, packed)
+                packed.items.append(item)
             except Exception as error:
                 self._lose(packed, error)
         return packed
+
+    def _fit_into_trace(self, item: Item, trace_id: int, packed: Packed) -> None:
+        """Leave out contents for which the backend has no room in this trace: it would drop the whole span."""
+        if self._traces.has_room(trace_id, item.weight):
+            return
+        parts = self.shorten(item, 0)
+        if parts is not None:
+            item.parts = parts
+            item.weigh()
+            packed.delivery.shorten(_TRACE_TOO_LARGE, 1)
 
     def _encoding(self) -> Encoder:
         if self._encoder is None:
@@ -94,7 +111,7 @@ class OtlpTransport:
 
     def limits(self, _timeout: float, /) -> Limits:
         """Nothing to ask."""
-        return Limits(self._settings.otlp_batch, SPLIT - _FRAME)
+        return self._limits
 
     def send(self, items: Sequence[Item], timeout: float) -> Verdict:
         """Send the items in one request."""

@@ -12,6 +12,7 @@ from tracer.export import otlp_answer
 from tracer.export.certificates import Certificates
 from tracer.export.endpoint import TRACES, Signal, target_of
 from tracer.export.http import NOT_SENT, TIMEOUT, UNREACHABLE
+from tracer.export.loading import loading
 from tracer.export.notices import silence_exporters, warn_once
 from tracer.export.otlp_http import BAD_KEY, CERTIFICATES
 from tracer.export.otlp_http import UNREACHABLE as START
@@ -79,7 +80,8 @@ class GrpcWire:
         """Send an export request and say what became of it."""
         try:
             # The one place in this file where gRPC is imported: 0.1 s, in the sender's thread.
-            import grpc
+            with loading:
+                import grpc
         except ImportError as error:
             return Verdict(RETRY, "grpcio missing", f"cannot be sent to: {MISSING} ({error})", INSTALL)
         channel = self._channel

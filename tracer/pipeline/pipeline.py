@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 from tracer.call import Call
 from tracer.evaluation import Feedback
 from tracer.export.destination import Delivery, Destination
+from tracer.export.loading import loading
 from tracer.export.notices import records_text
 from tracer.pipeline.destinations import make_metrics, wanted, wanted_for_feedback
 from tracer.pipeline.evaluations import Evaluations
 from tracer.pipeline.exits import hook_into_multiprocessing
 from tracer.pipeline.faults import swallow
+from tracer.pipeline.haste import LAST_SHARE, Haste
 from tracer.pipeline.keeping import Keeper
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.metering import Metering
@@ -46,8 +48,23 @@ BUSY_INTERVAL = 0.1
 IDLE_INTERVAL = 0.5
 """Seconds between two looks at the queue, while there is work and after a while without."""
 
+CALM = 0.1
+"""Up to this share of the queue the worker gives the interpreter lock away after each record."""
+
+PRESSED = 0.5
+"""Beyond this share it gives the lock away only when the interpreter asks for it (`sys.getswitchinterval`): losing records is next."""
+
+SLICE = 0.001
+"""Seconds for which it keeps the lock in between: an event loop is not held up for longer."""
+
+CLOSING_RECORDS = 64
+"""What the worker reads before it hands it on while the process waits for its end: little is in hand when the time is over."""
+
 LEFT_TO_HOST = "exported by the application's own tracer provider"
 """Why a record did not go to our OTLP endpoint."""
+
+AT_EXIT = "exit"
+"""Why a record, or its contents, did not get away before the end of the process."""
 
 NO_ROOM_TO_KEEP = "no room to keep"
 """Why a record that might have been kept (TRACER_KEEP) was not."""
@@ -89,6 +106,7 @@ class Pipeline:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._over = False
+        self._haste = Haste()
         self._pid = os.getpid()
         self._destinations: list[Destination] = []
         self._starts = Starts()
@@ -196,10 +214,11 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         if self._thread is None and self._queue:
             self.start()
-        self._closing = True
         # Closing goes on in the worker and the senders; what hangs is told to give up a little before the deadline.
         # With a spool what counts is that everything is read and written; then nothing has to be waited for.
         share = 1.0 if self._settings.spool else 0.8
+        self._haste.begin(deadline - timeout * (1 - share) - timeout * LAST_SHARE)
+        self._closing = True
         done = self._pass_through_worker(max(0.0, timeout * share)) if self._thread is not None else self._drain_here()
         self._metering.hurry(deadline)
         for sender in self._senders():
@@ -213,11 +232,12 @@ class Pipeline:
                 destination.close(max(0.0, closed_by - time.monotonic()))
             except Exception as fault:
                 report_fault(f"closing {destination.name}", fault)
-        lost = self._close_books("shut down" if done else "exit")
-        lost_feedback = self._evaluations.close_books("shut down" if done else "exit")
+        reason = "shut down" if done else AT_EXIT
+        lost = self._close_books(reason) + self._evaluations.close_books(reason)
         self._metering.finish(deadline)
         self._wake.set()
-        self._say_lost(0 if done else lost + lost_feedback, count_of(self._overflow))
+        self._say_lost(0 if done else lost, count_of(self._overflow))
+        self._say_shortened()
         self._say_spooled()
         return done
 
@@ -234,6 +254,14 @@ class Pipeline:
             return
         text = "tracer: %s could not be sent before the end of the process (TRACER_EXIT_TIMEOUT)%s"
         logger.warning(text, records_text(records), self._troubles())
+
+    def _say_shortened(self) -> None:
+        """The line for what had to go without its contents to be in time."""
+        if self._haste.shortened:
+            text = (
+                "tracer: %s went without prompts and answers, which could not be read before the end of the process (TRACER_EXIT_TIMEOUT)"
+            )
+            logger.warning(text, records_text(self._haste.shortened))
 
     def _say_spooled(self) -> None:
         """The line for what could not be sent and is not lost."""
@@ -268,9 +296,9 @@ class Pipeline:
 
     def _drain_here(self) -> bool:
         """Deliver without a thread: at interpreter exit none can be started any more."""
-        while self._queue:
-            self._deliver_next_batch()
-        return True
+        while self._deliver_next_batch():
+            pass
+        return not self._queue
 
     def balance(self) -> tuple[int, dict[str, dict[str, Any]]]:
         """The number of finished calls that some destination still waits for, and the account of each destination."""
@@ -284,6 +312,7 @@ class Pipeline:
                 _add(dropped, "shut down", late)
                 _add(dropped, "error", count_of(self._faulty))
                 _add(shortened, QUEUE_FULL, stripped)
+                _add(shortened, AT_EXIT, self._haste.shortened)
                 accounts[name] = {
                     "exported": account.exported,
                     "sampled_out": self._sampled_out + account.sampled_out,
@@ -342,9 +371,11 @@ class Pipeline:
             self._wake.clear()
 
     def _deliver_next_batch(self) -> bool:
-        """Take what is queued, up to a batch or a marker; False when there was nothing."""
+        """Take what is queued, up to a batch or a marker; False when there was nothing, or the time for it is over."""
         if not self._queue:
             self._bytes_out = self._bytes_in
+            return False
+        if self._haste.is_over:
             return False
         if not self._destinations:
             self._prepare()
@@ -354,7 +385,9 @@ class Pipeline:
         marker: _Marker | None = None
         given: list[Feedback] = []
         most = self._bytes_out + BATCH_BYTES
-        while self._queue and len(records) < BATCH_RECORDS and self._bytes_out < most:
+        held_since = time.monotonic()
+        most_records = CLOSING_RECORDS if self._closing else BATCH_RECORDS
+        while self._queue and len(records) < most_records and self._bytes_out < most and not self._haste.is_over:
             item = self._take()
             if isinstance(item, _Marker):
                 marker = item
@@ -362,12 +395,14 @@ class Pipeline:
             if isinstance(item, Feedback):
                 given.append(self._reader.judged(item))
             elif item is not None:
+                if self._closing:
+                    self._haste.look_at(item, len(self._queue))
                 read = [self._read(call) for call in self._recorded(item)]
                 records += read
                 if measuring:
                     own = next((record for record in read if record.call is item), None)
                     measured.append(own or self._read(item))
-            time.sleep(0)  # Give the interpreter lock to the application after each record.
+            held_since = self._give_way(held_since)
         try:
             self._metering.record(measured)
             self._export(records)
@@ -377,6 +412,16 @@ class Pipeline:
             if marker is not None:
                 marker.reached.set()
         return True
+
+    def _give_way(self, held_since: float) -> float:
+        """Let the application have the interpreter lock, the more seldom the more waits; gives the time since which it is held."""
+        if self._closing:
+            return held_since
+        fill = max(len(self._queue) / self._limit, (self._bytes_in - self._bytes_out) / self._most_bytes)
+        if fill > CALM and (fill > PRESSED or time.monotonic() - held_since < SLICE):
+            return held_since
+        time.sleep(0)
+        return time.monotonic()
 
     def _take(self) -> Call | Feedback | _Marker | None:
         with self._books:
@@ -420,6 +465,10 @@ class Pipeline:
             return self._reader.unread(call)
 
     def _prepare(self) -> None:
+        with loading:
+            self._load()
+
+    def _load(self) -> None:
         # The marked place of a lazy import: the readers, in the worker's thread, when there is something to read.
         from tracer.pipeline.readings import CallReader
 

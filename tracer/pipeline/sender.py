@@ -197,6 +197,7 @@ class Sender:
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._busy, max(0.0, timeout))
             self._waiting.close()
+        self._notices.rest()
         self._transport.close()
 
     @property

@@ -13,6 +13,9 @@ from typing import Any
 
 from tracer.runtime import finish_open_calls, logger, report_fault
 
+_SHARE = 0.9
+"""Of the time, for delivering; in the rest what was lost is counted and said before the signal is followed."""
+
 _Handler = Callable[[int, FrameType | None], Any]
 
 
@@ -62,7 +65,7 @@ class Termination:
     def _export(self, done: SimpleQueue[None]) -> None:
         try:
             finish_open_calls()
-            self._flush(self._timeout)
+            self._flush(self._timeout * _SHARE)
         except Exception as fault:
             report_fault("ending by SIGTERM", fault)
         finally:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracer.export import names
-from tracer.export.limits import SpanLimits, span_limits_of
+from tracer.export.limits import NAMED, BackendLimits, SpanLimits, TraceSizes, span_limits_of
 from tracer.export.span import AttributeValue, SpanData
+from tracer.export.values import json_bytes
+from tracer.parsing import LIMITS
 from tracer.settings import Settings
 
 
@@ -87,3 +92,60 @@ def test_content_that_fits_is_left_alone() -> None:
 def test_events_have_limits_of_their_own() -> None:
     bounded = SpanLimits(event_attributes=1, length=2).attributes_of_event({"exception.type": "Error", "exception.message": "no"})
     assert (bounded.kept, bounded.dropped) == ({"exception.type": "Er"}, 1)
+
+
+# Limits of backends, by name.
+
+
+def test_every_name_that_is_accepted_has_limits() -> None:
+    assert set(NAMED) == {name for accepted in LIMITS.values() for name in accepted}
+
+
+def test_the_table_says_what_the_backends_take() -> None:
+    assert NAMED["tempo"] == BackendLimits(text=2048, request=4 * 1024 * 1024, trace=5_000_000)
+    assert NAMED["jaeger"] == BackendLimits(request=4 * 1024 * 1024)
+    assert NAMED["langsmith"] == BackendLimits(request=20 * 1024 * 1024)
+    assert NAMED["none"] == BackendLimits()
+
+
+def test_a_length_that_is_set_goes_before_that_of_the_name() -> None:
+    tempo = {"otlp": "tempo"}
+    assert span_limits_of(Settings(limits=tempo)) == SpanLimits(text_bytes=2048)
+    assert span_limits_of(Settings(limits=tempo, attribute_length_limit=100_000)) == SpanLimits(length=100_000)
+    assert not span_limits_of(Settings(limits={"langsmith": "langsmith"})).any
+
+
+@given(st.lists(st.text(max_size=3000), min_size=1, max_size=8), st.text(max_size=4000))
+def test_nothing_is_left_for_the_backend_to_cut(texts: list[str], other: str) -> None:
+    messages = json_bytes([{"role": "user", "parts": [{"type": "text", "content": text}]} for text in texts]).decode()
+    kept = SpanLimits(text_bytes=2048).attributes_of(span(gen_ai__input__messages=messages, other=other, texts=[other, "a"])).kept
+    (first, _) = cast("list[str]", kept["texts"])
+    assert all(len(str(text).encode("utf-8", "replace")) <= 2048 for text in (kept[names.INPUT_MESSAGES], kept["other"], first))
+    assert isinstance(json.loads(str(kept[names.INPUT_MESSAGES])), list)
+    assert (names.CONTENT_TRUNCATED in kept) is (len(messages.encode()) > 2048)
+
+
+def test_texts_keep_head_and_tail() -> None:
+    kept = (
+        SpanLimits(text_bytes=100)
+        .attributes_of(span(note="begin " + "x" * 500 + " end", gen_ai__retrieval__query__text="who " + "y" * 500))
+        .kept
+    )
+    assert str(kept["note"]).startswith("begin ")
+    assert str(kept["note"]).endswith(" end")
+    assert str(kept[names.RETRIEVAL_QUERY]).startswith("who ")
+    assert len(str(kept[names.RETRIEVAL_QUERY]).encode()) <= 100
+
+
+def test_a_trace_has_room_until_it_is_nearly_full() -> None:
+    sizes = TraceSizes(1000)
+    assert [sizes.has_room(1, 300), sizes.has_room(1, 300), sizes.has_room(1, 300), sizes.has_room(1, 200)] == [True, True, False, True]
+    assert sizes.has_room(2, 800)
+    assert all(TraceSizes(None).has_room(1, size) for size in (10**9, 10**9))
+
+
+def test_only_so_many_traces_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TraceSizes, "MOST_TRACES", 2)
+    sizes = TraceSizes(100)
+    assert all(sizes.has_room(trace, 80) for trace in (1, 2, 3))
+    assert [sizes.has_room(trace, 80) for trace in (3, 2, 1)] == [False, False, True]
