@@ -25,15 +25,26 @@ SHOWN = ("openai", "anthropic", "langchain-core", "opentelemetry-sdk", "wrapt", 
 EARLIER = "ignore:Accessing the 'model_fields' attribute on the instance"
 """What a new pydantic says of an old langchain-core."""
 
+WORKERS = ("-n", "2", "--dist", "loadfile")
+"""In two processes, each file in one of them."""
+
 VERSIONS = f"import platform, importlib.metadata as m; print(platform.python_version(), *map(m.version, {SHOWN!r}))"
+
+
+def interpreter(version: str) -> str:
+    """A Python of that version that pyenv keeps (its commands on PATH work only for the versions it has switched on), else what uv finds."""
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = sorted(kept.glob(f"{version}.*/bin/python"))
+    return str(found[-1]) if found else version
 
 
 def run_tests(environment: Environment) -> tuple[int, str]:
     """Run them; gives the exit status and the counts as they stand in the table: passed, skipped, failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [str(environment.python), "-m", "pytest", *TESTS, "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
-        status = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
+        command = [str(environment.python), "-m", "pytest", *TESTS, *WORKERS, "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+        status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         (suite,) = ElementTree.parse(report).getroot().iter("testsuite")
     total, skipped, failed, errors = (int(suite.get(name, "0")) for name in ("tests", "skipped", "failures", "errors"))
     return status, f"{total - skipped - failed - errors} | {skipped} | {failed + errors}"
@@ -55,7 +66,7 @@ def main() -> int:
     parser.add_argument("name", choices=("oldest", "newest"))
     parser.add_argument("version", help="of Python, such as 3.10")
     asked = parser.parse_args()
-    environment = Environment(f"{asked.name}-{asked.version}", asked.name, asked.version)
+    environment = Environment(f"{asked.name}-{asked.version}", asked.name, interpreter(asked.version))
     try:
         environment.make()
     except CannotMakeError as error:
