@@ -32,7 +32,7 @@ VERSIONS = f"import platform, importlib.metadata as m; print(platform.python_ver
 
 
 def interpreter(version: str) -> str:
-    """A Python of that version that pyenv keeps (its commands on PATH work only for the versions it has switched on), else what uv finds."""
+    """A Python of that version that pyenv keeps (its commands on PATH work only for those it has switched on), else what uv finds."""
     kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     found = sorted(kept.glob(f"{version}.*/bin/python"))
     return str(found[-1]) if found else version
@@ -42,7 +42,18 @@ def run_tests(environment: Environment) -> tuple[int, str]:
     """Run them; gives the exit status and the counts as they stand in the table: passed, skipped, failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [str(environment.python), "-m", "pytest", *TESTS, *WORKERS, "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
+        command = [
+            str(environment.python),
+            "-m",
+            "pytest",
+            *TESTS,
+            *WORKERS,
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            EARLIER,
+            f"--junitxml={report}",
+        ]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         (suite,) = ElementTree.parse(report).getroot().iter("testsuite")

@@ -1,4 +1,4 @@
-"""A pytest plugin for the SDKs' own tests: the clients that they make are wrapped, or the SDKs are instrumented, and outcomes are written down.
+"""A pytest plugin for the SDKs' own tests: wraps the clients that they make, or instruments the SDKs, and writes outcomes down.
 
     python -m pytest -p tools.fidelity.suite_plugin --clients {bare,wrapped,instrumented} --told FOLDER ...
 
@@ -61,7 +61,7 @@ def stand_in_for(sdk: str) -> None:
     """Put stand-ins for the client classes into the SDK's public namespace, for the tests to import."""
     module = importlib.import_module(sdk)
     base = importlib.import_module(f"{sdk}._base_client").BaseClient
-    kinds = [value for value in map(vars(module).get, module.__all__) if isinstance(value, type) and issubclass(value, base)]
+    kinds = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base)]
     stand_ins.update({id(kind): wrapping(kind) for kind in kinds})
     replace_in(module)
 
