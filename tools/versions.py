@@ -42,18 +42,8 @@ def run_tests(environment: Environment) -> tuple[int, str]:
     """Run them; gives the exit status and the counts as they stand in the table: passed, skipped, failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [
-            str(environment.python),
-            "-m",
-            "pytest",
-            *TESTS,
-            *WORKERS,
-            "-p",
-            "no:cacheprovider",
-            "-W",
-            EARLIER,
-            f"--junitxml={report}",
-        ]
+        options = [*WORKERS, "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
+        command = [str(environment.python), "-m", "pytest", *TESTS, *options]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
         (suite,) = ElementTree.parse(report).getroot().iter("testsuite")

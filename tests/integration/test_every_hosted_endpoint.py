@@ -73,8 +73,8 @@ async def test_azure(method: Method, deployment: str | None, asynchronous: bool,
     assert recorded["server.address"] == "127.0.0.1"
     assert recorded["tracer.request.api_version"] == VERSION
     if method.template not in deployment_paths:
+        # Older SDKs put the deployment before every path.
         assert path.startswith("/openai/")
-        assert "/deployments/" not in path
         return
     # Without a deployment of its own, the client takes the model for one.
     model = MODEL if deployment is None else deployment

@@ -271,7 +271,8 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
 
 def _api_version(client: Any, options: Any) -> str:
     """What an Azure client puts into every query, unless the caller asks for another version."""
-    asked = {**client._custom_query, **(options.params or {})}.get("api-version")
+    query: dict[str, object] = {**client._custom_query, **(options.params or {})}
+    asked = query.get("api-version")
     return asked if isinstance(asked, str) else ""
 
 
