@@ -85,6 +85,7 @@ lock:
 	for name in fidelity-openai-1 fidelity-openai-2; do \
 		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/suites.in --extra anthropic --output-file requirements/suites.txt
 	for name in oldest:lowest-direct newest:highest; do \
 		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --upgrade --resolution $${name#*:} pyproject.toml requirements/versions.in --output-file requirements/$${name%:*}.txt || exit 1; \
 	done
