@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks faults soak fidelity langsmith-diff bench format docs dashboards dashboards-proof lock clean
+.PHONY: demo test lint types tests backends test-backends stack sizing test-frameworks test-oldest test-newest faults soak fidelity langsmith-diff bench format docs dashboards dashboards-proof lock clean
 
 # The environment of a user: locked run-time dependencies, and this checkout.
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/link_checkout.py
@@ -66,6 +66,13 @@ soak: $(VENV)/dev.stamp
 test-frameworks: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.fidelity.environments --run frameworks -m pytest tests/integration/test_host_logfire.py tests/integration/test_clone.py
 
+# The tests with the oldest and the newest versions of everything that a user may have; writes the table of docs/versions.md. Needs uv.
+# Another Python by `make test-newest VERSION=3.12`; none is downloaded.
+test-oldest: VERSION ?= 3.10
+test-newest: VERSION ?= 3.13
+test-oldest test-newest: test-%: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.versions $* $(VERSION)
+
 # docs/fidelity.md. Needs uv; the environments are made once, in a cache folder outside of the checkout.
 fidelity: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.fidelity.make_page
@@ -102,6 +109,10 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url requirements/phoenix.in --output-file requirements/phoenix.txt
 	for name in fidelity-openai-1 fidelity-openai-2; do \
 		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml requirements/suites.in --extra anthropic --output-file requirements/suites.txt
+	for name in oldest:lowest-direct newest:highest; do \
+		uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --upgrade --resolution $${name#*:} pyproject.toml requirements/versions.in --output-file requirements/$${name%:*}.txt || exit 1; \
 	done
 
 clean:

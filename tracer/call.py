@@ -181,6 +181,8 @@ class Call:
     server_port: int | None = None
     base_path: str = ""
     azure: bool = False
+    api_version: str = ""
+    """Of Azure's API, as the query names it."""
     provider: str = ""
     """Who answers, where settings or the client itself say so; otherwise it is read from the address."""
     model: str | None = None

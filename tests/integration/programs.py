@@ -225,6 +225,11 @@ async def langchain_stream(run: Run) -> None:
 
 
 @_program
+async def langchain_chain_invoke(run: Run) -> None:
+    run.saw.keep((run.langchain(PLAIN) | StrOutputParser()).invoke("hi"))
+
+
+@_program
 async def langchain_chain_astream(run: Run) -> None:
     async for piece in (run.langchain(STREAM_USAGE) | StrOutputParser()).astream("hi"):
         run.saw.keep(piece)

@@ -698,7 +698,7 @@ def test_a_call_that_is_over_needs_no_garbage_collection(app: Application, serve
     ask(client)
 
     def kept() -> int:
-        return sum(isinstance(item, RecordedSpan) for item in gc.get_objects())
+        return sum(type(item) is RecordedSpan for item in gc.get_objects())
 
     gc.collect()
     gc.disable()

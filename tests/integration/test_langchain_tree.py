@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-pytest.importorskip("langgraph", reason="needs langgraph (pip install langchain-core langgraph)")
+pytest.importorskip("langgraph.types", reason="needs langgraph 0.2.60 or newer (pip install langchain-core langgraph)")
 
 from langchain_core.callbacks import CallbackManager, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document

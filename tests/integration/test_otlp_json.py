@@ -8,6 +8,9 @@ from typing import Any, cast
 
 import orjson
 import pytest
+
+pytest.importorskip("opentelemetry.exporter.otlp.json", reason="needs opentelemetry-exporter-otlp-json-http, which newer versions have")
+
 from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 

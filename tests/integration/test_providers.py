@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ import openai
 import pytest
 
 from tests.integration.anthropic_support import HTTP, http_client
-from tests.integration.capture_support import Calls
+from tests.integration.capture_support import Calls, need
 from tracer.capture.wrapping import traced
 from tracer.export.attributes import attributes_of
 from tracer.export.spans import span_name
@@ -69,6 +70,7 @@ def test_anthropic_by_its_own_client(captured: Calls) -> None:
 def test_bedrock(captured: Calls, base_url: str | None) -> None:
     sent = Sent()
     kind: Any = anthropic.AnthropicBedrock  # pyright: ignore[reportPrivateImportUsage]  # the SDK's own documents name it so
+    need("api_key" in inspect.signature(kind).parameters, "Bedrock client with a key", anthropic)
     client = kind(api_key="k", aws_region="eu-west-1", base_url=base_url, http_client=sent.http)
     answer = traced(client).messages.create(**ASKED)
     assert answer.content[0].text == "hi"
@@ -90,6 +92,7 @@ def test_vertex(captured: Calls) -> None:
 
 
 def test_foundry(captured: Calls) -> None:
+    need(hasattr(anthropic, "AnthropicFoundry"), "Foundry client", anthropic)
     sent = Sent()
     client = anthropic.AnthropicFoundry(api_key="k", resource="mine", http_client=sent.http)
     traced(client).messages.create(**ASKED)

@@ -39,13 +39,16 @@ class Environment:
 
     name: str
     lock: str | None
+    interpreter: str = sys.executable
+    """A path, or a version that uv finds on this machine."""
 
     @property
     def folder(self) -> Path:
         """Where it is kept, named by everything that decides about it."""
         if self.lock is None:
             return Path(sys.prefix)
-        text = f"{sys.version_info[:2]} {(ROOT / 'requirements' / f'{self.lock}.txt').read_text()}"
+        version = sys.version_info[:2] if self.interpreter == sys.executable else self.interpreter
+        text = f"{version} {(ROOT / 'requirements' / f'{self.lock}.txt').read_text()}"
         return cache_folder() / f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
@@ -71,7 +74,7 @@ class Environment:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = str(ROOT / "requirements" / f"{self.lock}.txt")
-        _run("uv", "venv", "--quiet", "--python", sys.executable, str(self.folder))
+        _run("uv", "venv", "--quiet", "--no-python-downloads", "--python", self.interpreter, str(self.folder))
         _run("uv", "pip", "install", "--quiet", "--require-hashes", "--python", str(self.python), "--requirement", lock)
         self._mark.touch()
 

@@ -52,6 +52,9 @@ What differs, and is kept: a wrapped client holds its hooks in its own dictionar
 `tracer.instrument()` does.
 """
 
+SUITES = (ROOT / "tools" / "fidelity" / "suites.md").read_text("utf-8")
+"""The page's last section, which is not made."""
+
 Cells = dict[str, dict[str, str]]
 """By section and row."""
 
@@ -111,7 +114,7 @@ def written(pages: Pages) -> str:
             lines = [_line("program", *(column.title for column in columns)), _line(*["---"] * (len(columns) + 1))]
             lines += [_line(row, *(column.cells.get(section, {}).get(row, MISSING.strip()) for column in columns)) for row in rows]
             parts.append("\n".join([f"### {section}\n", *lines, ""]))
-    return "\n".join(parts)
+    return "\n".join([*parts, SUITES])
 
 
 def _line(*cells: str) -> str:
@@ -123,7 +126,7 @@ def read(text: str) -> Pages:
     families = {title: family for family, title in TITLES.items()}
     pages: Pages = {}
     family = section = ""
-    for line in text.splitlines():
+    for line in text.removesuffix(SUITES).splitlines():
         if line.startswith("## "):
             family = families[line[3:]]
         elif line.startswith("### "):

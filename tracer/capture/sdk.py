@@ -238,6 +238,7 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     body = options.json_data
     headers = options.headers
     facts = _facts(client)
+    api_version = _api_version(client, options) if facts[5] else ""
     template = ""
     known = MODEL_CALLS.get(path) if method == "POST" else None
     if known is not None:
@@ -262,9 +263,17 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     call.fields = fields
     call.uploads = uploads
     _, call.server_host, call.server_port, call.base_path, call.library, call.azure, call.provider = facts
+    call.api_version = api_version
     if isinstance(model, str):
         call.model = model
     return above or begin_call(call, scope)
+
+
+def _api_version(client: Any, options: Any) -> str:
+    """What an Azure client puts into every query, unless the caller asks for another version."""
+    query: dict[str, object] = {**client._custom_query, **(options.params or {})}
+    asked = query.get("api-version")
+    return asked if isinstance(asked, str) else ""
 
 
 def _elsewhere(facts: _Facts, address: str) -> tuple[_Facts, str]:

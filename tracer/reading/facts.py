@@ -15,6 +15,7 @@ from tracer.reading.values import Json, as_list, as_object
 
 REQUEST = "tracer.request."
 RESPONSE = "tracer.response."
+API_VERSION = REQUEST + "api_version"
 REQUEST_SIZE = "http.request.body.size"
 RESPONSE_SIZE = "http.response.body.size"
 
@@ -104,6 +105,11 @@ def read_parameters(request: Json, generation: Generation) -> None:
     """Allow-listed parameters."""
     for name, value in pick(request, PARAMETERS).items():
         generation.vendor_attributes[REQUEST + name] = value
+
+
+def read_api_version(call: Call, generation: Generation) -> None:
+    """The version of Azure's API: there is no name for it in the conventions."""
+    generation.vendor_attributes[API_VERSION] = call.api_version[:_LONGEST]
 
 
 def read_uploads(call: Call, generation: Generation) -> None:

@@ -9,7 +9,7 @@ from tracer.reading.clocks import read_clocks
 from tracer.reading.compression import decompress
 from tracer.reading.endpoints import OUTPUT_TYPES, read_endpoint_request
 from tracer.reading.errors import is_error_body, read_error
-from tracer.reading.facts import RESPONSE, kept, read_ids, read_sizes, read_state, read_uploads
+from tracer.reading.facts import RESPONSE, kept, read_api_version, read_ids, read_sizes, read_state, read_uploads
 from tracer.reading.generation import Generation
 from tracer.reading.json_text import parse, parse_exactly
 from tracer.reading.langchain import OBJECT, read_asked, read_langchain, take_from_client
@@ -71,6 +71,8 @@ def read_call(call: Call) -> Record:
         else:
             generation.provider = guarded(problems, "provider", provider_of_call, call) or OPENAI
             guarded(problems, "request", _read_request, call, generation)
+            if call.api_version:
+                guarded(problems, "version", read_api_version, call, generation)
             guarded(problems, "answer", _read_answer, call, generation)
             if not call.provider:
                 generation.provider = provider_by_mark(generation.provider, generation.system_fingerprint)

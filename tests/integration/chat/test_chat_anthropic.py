@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,8 @@ from tracer.chat.messages import add_chunks, tool_call
 from tracer.reading.read import read_call
 from tracer.replay.recordings import by_id, load
 from tracer.replay.server import ReplayServer
+
+NO_OUTPUT_CONFIG = "output_config" not in inspect.signature(anthropic.resources.messages.Messages.create).parameters
 
 pytestmark = pytest.mark.filterwarnings(OUTDATED)
 
@@ -292,6 +295,7 @@ def test_images_and_files_in_every_spelling() -> None:
     ]
 
 
+@pytest.mark.skipif(NO_OUTPUT_CONFIG, reason=f"anthropic {anthropic.__version__} has no output_config")
 def test_parameters_in_both_spellings() -> None:
     listening = Listening()
     listening.chat(temperature=0, max_completion_tokens=7, reasoning_effort="low", user="u", stream_usage=True).invoke(
@@ -370,6 +374,7 @@ class Sum(BaseModel):
     total: int
 
 
+@pytest.mark.skipif(NO_OUTPUT_CONFIG, reason=f"anthropic {anthropic.__version__} has no output_config")
 def test_structured_output_by_schema() -> None:
     listening = Listening({"type": "text", "text": '{"total": 3}'})
     assert listening.chat().with_structured_output(Sum).invoke("1 + 2") == Sum(total=3)
@@ -385,6 +390,7 @@ def test_structured_output_by_function() -> None:
     assert listening.only["tool_choice"] == {"type": "tool", "name": "Sum", "disable_parallel_tool_use": True}
 
 
+@pytest.mark.skipif(NO_OUTPUT_CONFIG, reason=f"anthropic {anthropic.__version__} has no output_config")
 def test_structured_output_that_was_refused_or_is_not_possible() -> None:
     listening = Listening(stop_reason="refusal", content=[])
     with pytest.raises(StructuredOutputError, match="refused"):

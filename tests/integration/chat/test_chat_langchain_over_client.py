@@ -151,6 +151,8 @@ def tokens(calls: list[Call]) -> int:
 @pytest.mark.parametrize("setup", SETUPS)
 @pytest.mark.parametrize("name", WAYS)
 def test_one_record_with_what_the_client_saw(calls: list[Call], server: Loopback, name: str, setup: Any) -> None:
+    if name == "stream events" and not hasattr(ChatOpenAI, "stream_events"):
+        pytest.skip("this langchain-core has no stream_events")
     run(WAYS[name], *setup(server.base_url))
     models = [call for call in calls if call.kind == LLM]
     assert {(call.library, call.ending) for call in models} == {("langchain", COMPLETED)}
