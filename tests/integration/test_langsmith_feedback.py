@@ -97,7 +97,7 @@ def test_the_same_as_that_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     scale = {"scale_up_qsize_trigger": 1000, "scale_up_nthreads_limit": 16, "scale_down_nempty_trigger": 4}
     info = {**NO_ZSTD, "batch_ingest_config": {**NO_ZSTD["batch_ingest_config"], **scale}}
     with langsmith(info) as server:
-        client = Client(api_url=server.url, api_key="key")
+        client: Any = Client(api_url=server.url, api_key="key")
         monkeypatch.setattr("tests.langsmith_server.FEEDBACK_MAY", AnyName())
         with pytest.warns(LangSmithWarning, match="session_id"):
             client.create_feedback(run_id, "right", trace_id=run_id, feedback_source_type="api", **said)

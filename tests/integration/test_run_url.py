@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +49,8 @@ def test_the_page_is_that_of_the_sdk_and_is_asked_for_once(project: str) -> None
 def of_the_sdk(server: LangSmith, run_id: UUID) -> str:
     client: Any = Client(api_url=server.url, api_key="key", auto_batch_tracing=False)
     client._tenant_id = UUID(TENANT)
-    now = schemas.datetime.now()
-    run = schemas.RunBase(id=run_id, name="answer", start_time=now, run_type="chain", trace_id=run_id)
+    made: Any = schemas.RunBase
+    run = made(id=run_id, name="answer", start_time=datetime.now(timezone.utc), run_type="chain", trace_id=run_id)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return str(client.get_run_url(run=run, project_id=PROJECT))

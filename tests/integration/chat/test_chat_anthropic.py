@@ -10,6 +10,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from anthropic.resources.messages import Messages
 from pydantic import BaseModel
 
 from tests.integration.anthropic_support import (
@@ -34,7 +35,7 @@ from tracer.reading.read import read_call
 from tracer.replay.recordings import by_id, load
 from tracer.replay.server import ReplayServer
 
-NO_OUTPUT_CONFIG = "output_config" not in inspect.signature(anthropic.resources.messages.Messages.create).parameters
+NO_OUTPUT_CONFIG = "output_config" not in inspect.signature(Messages.create).parameters
 
 pytestmark = pytest.mark.filterwarnings(OUTDATED)
 
