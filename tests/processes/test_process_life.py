@@ -80,6 +80,41 @@ def test_threads_that_begin_when_the_program_is_over() -> None:
         assert sorted(collector.names) == ["early", "last", "late"]
 
 
+def test_the_first_use_of_the_library_may_come_when_the_program_is_over() -> None:
+    program = """
+    import threading
+    import tracer
+
+    def late():
+        threading.main_thread().join()
+        with tracer.trace("late"):
+            pass
+
+    threading.Thread(target=late).start()
+    """
+    with collecting() as collector:
+        ended = run(program, collector.url)
+        assert (ended.status, ended.err) == (0, "")
+        assert collector.names == ["late"]
+
+
+def test_executors_that_are_loaded_after_the_first_span_carry_the_scope() -> None:
+    program = """
+    import sys
+    import tracer
+
+    with tracer.trace("outside") as outside:
+        assert "concurrent.futures.thread" not in sys.modules
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(tracer.current).result().id == outside.id
+    """
+    with collecting() as collector:
+        ended = run(program, collector.url)
+        assert (ended.status, ended.err) == (0, "")
+
+
 def test_a_handler_that_flushes_leaves_nothing_for_a_process_that_is_frozen() -> None:
     program = """
     import os

@@ -82,9 +82,9 @@ class _Loader:
         return getattr(self._true, name)
 
 
-def stop_waiting() -> None:
-    """Forget what waits (for `uninstrument`).
+def stop_waiting(name: str) -> None:
+    """Forget what waits for a module (for `uninstrument`).
 
     The finder stays and finds nothing: taken out of the list while another thread walks through it, it would hide the next finder there.
     """
-    _waiting.clear()
+    _waiting.pop(name, None)

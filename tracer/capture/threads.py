@@ -9,10 +9,15 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tracer.capture.import_hook import when_imported
 from tracer.scope import EMPTY, Scope, beside_host, current, enter, leave
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+_EXECUTORS = "concurrent.futures.thread"
 
 _installed = threading.Event()
 
@@ -23,7 +28,13 @@ def carry_scope_into_threads() -> None:
         return
     _installed.set()
     setattr(threading.Thread, "start", _starting(threading.Thread.start))  # noqa: B010  # the stubs allow no assignment
-    setattr(ThreadPoolExecutor, "submit", _submitting(ThreadPoolExecutor.submit))  # noqa: B010
+    # Not for us to import: that fails once the main thread is over.
+    when_imported(_EXECUTORS, _watch_executors)
+
+
+def _watch_executors(module: Any) -> None:
+    executor: Any = module.ThreadPoolExecutor
+    executor.submit = _submitting(executor.submit)
 
 
 def _in_scope(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +50,7 @@ def _starting(bare: Callable[[threading.Thread], None]) -> Callable[[threading.T
     def start(self: threading.Thread) -> None:
         scope = beside_host(current())
         # Worker threads of an executor outlive the work that made them: each piece of work brings its own scope.
-        is_worker = getattr(getattr(self, "_target", None), "__module__", "") == "concurrent.futures.thread"
+        is_worker = getattr(getattr(self, "_target", None), "__module__", "") == _EXECUTORS
         if scope is EMPTY or is_worker or "run" in self.__dict__:
             return bare(self)
         run = self.run

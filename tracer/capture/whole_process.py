@@ -38,7 +38,8 @@ def uninstrument_all() -> None:
 
     Where somebody else has patched after us, ours stays below theirs and only forwards.
     """
-    stop_waiting()
+    for name in _SDK_MODULES:
+        stop_waiting(name)
     for kind, (own, ours) in _patched.items():
         if kind.__dict__.get("request") is ours:
             kind.request = own
