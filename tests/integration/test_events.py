@@ -431,6 +431,16 @@ def test_without_a_logger_provider_one_line_says_that_events_go_nowhere() -> Non
     assert balance(json.loads(done.out)["destinations"]["host-logs"]) == 2
 
 
+def test_events_without_an_endpoint_for_logs_are_said_to_go_nowhere(collector: Collector) -> None:
+    variables = {EVENT_ONLY: "EVENT_ONLY", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces", "TRACER_QUIET": "true"}
+    done = run_program(PROGRAM.format(before="", after=""), **variables)
+    assert done.status == 0
+    (line,) = done.lines
+    assert "EVENT_ONLY asks for events" in line
+    assert "OTEL_LOGS_EXPORTER=otlp" in line
+    assert "no prompts" in line
+
+
 NEW = ("tracer.export.events", "tracer.export.host_logs", "tracer.export.otlp_logs", "tracer.export.dialects.table", "tracer.host.recorder")
 
 
