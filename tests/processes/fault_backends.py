@@ -17,6 +17,18 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.langsmith_server import FULL, Fault, LangSmith, Server
 from tests.support import PATIENCE, closed_port
 
+PEAK = """
+import resource
+
+def peak():
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+"""
+"""For programs: the most memory that they had, in MiB. On Linux `ru_maxrss` starts with what the parent had when it started them."""
+
 RETRY_AFTER = 1
 """Seconds that `asks to wait` wants between two tries."""
 

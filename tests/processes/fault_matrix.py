@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes import flat_out
-from tests.processes.fault_backends import RETRY_AFTER, Backend, backend, smith_backend
+from tests.processes.fault_backends import PEAK, RETRY_AFTER, Backend, backend, smith_backend
 from tests.processes.reliability_page import write_section
 from tests.support import ROOT, Ended, clean_environment, run_program
 
@@ -41,8 +41,10 @@ PASSING = {"comes back": "503", "asks to wait": "asks to wait"}
 
 OTLP, LANGSMITH = "otlp", "langsmith"
 
-PROGRAM = """
-import json, os, resource, signal, sys, time
+PROGRAM = (
+    PEAK
+    + """
+import json, os, signal, sys, time
 import tracer
 
 def account():
@@ -54,8 +56,7 @@ def tell():
     closes = status["started"] == status["open"] + sum(
         (at["queued"], at["exported"], at["sampled_out"], at.get("spooled", 0), *at["dropped"].values())
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"account": at, "closes": closes, "best": best, "peak": peak}), flush=True)
+    print(json.dumps({"account": at, "closes": closes, "best": best, "peak": peak()}), flush=True)
 
 def wait_for_reading():
     deadline = time.monotonic() + 5
@@ -73,6 +74,7 @@ for block in range(RECORDS // 50):
     best = min(best, time.perf_counter() - begun)
 END
 """
+)
 ENDS = {
     "exit": "tracer.shutdown(float(os.environ['TRACER_EXIT_TIMEOUT'])); tell()",
     # Python's own start of the delivery, imports above all, is not what is measured.

@@ -7,13 +7,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.processes.fault_backends import backend
+from tests.processes.fault_backends import PEAK, backend
 from tests.support import run_long_program
 
 CALLS = 20_000
 
-CLIENT = """
-import json, resource, sys, threading, time
+CLIENT = (
+    PEAK
+    + """
+import json, sys, threading, time
 import httpx2, openai
 import tracer
 
@@ -31,6 +33,7 @@ def client():
     http_client = httpx2.Client(transport=httpx2.MockTransport(answer))
     return openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=http_client)
 """
+)
 """A client of the OpenAI SDK whose transport answers from memory."""
 
 PROGRAM = (
@@ -59,7 +62,7 @@ at = status["destinations"]["otlp"]
 closes = status["started"] == CALLS == at["exported"] + at["queued"] + sum(at["dropped"].values())
 print(json.dumps({
     "exported": at["exported"], "dropped": at["dropped"], "closes": closes, "rate": CALLS / seconds,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "peak": peak(),
 }))
 """
 )

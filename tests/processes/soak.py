@@ -60,7 +60,7 @@ at = status["destinations"]["otlp"]
 print(json.dumps({
     "done": done, "samples": samples, "exported": at["exported"], "dropped": at["dropped"],
     "closes": status["started"] == done == at["exported"] + at["queued"] + sum(at["dropped"].values()),
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "peak": peak(),
 }))
 """
 )

@@ -75,6 +75,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch, "tracer.pipeline.haste")
 
 
+def test_how_long_the_first_one_took_is_no_measure(clock: Clock) -> None:
+    haste = Haste()
+    haste.begin(clock.now + 2)
+    first, second = with_bodies(), with_bodies()
+    haste.look_at(first, 1)
+    clock.now += 1.5
+    haste.look_at(second, 0)
+    haste.look_at(with_bodies(), 5)
+    assert haste.shortened == 0
+
+
 def test_with_time_enough_everything_keeps_its_contents(clock: Clock) -> None:
     haste = Haste()
     haste.begin(clock.now + 100)

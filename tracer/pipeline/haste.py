@@ -46,7 +46,8 @@ class Haste:
     def look_at(self, call: Call, behind: int) -> None:
         """Take the bodies from a call that is to be read next, if the `behind` calls after it would not be read in time otherwise."""
         now = time.monotonic()
-        if self._reading_whole:
+        # The first one may have loaded prices and readers: no measure for the others.
+        if self._reading_whole and self._looks > 1:
             self._taken.append(now - self._before)
         self._before = now
         self._looks += 1
