@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from tracer import settings
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = arguments.spool or found.spool
     if not directory:
         return complain("no spool directory is named. Set TRACER_SPOOL, or name it with --spool DIR.")
-    done = recover(replace(found, spool=directory), arguments.timeout)
+    done = recover(found.replaced(spool=directory), arguments.timeout)
     print(f"{records_text(done.sent)} of earlier processes arrived.")
     for trouble in done.troubles:
         complain(trouble)
