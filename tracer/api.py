@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import itertools
 import os
 import sys
@@ -121,7 +120,7 @@ def context(
         with _configuring:
             try:
                 if runtime.pipeline is None:
-                    _start(dataclasses.replace(runtime.settings, local=True), on=False)
+                    _start(runtime.settings.replaced(local=True), on=False)
             except Exception as fault:
                 _not_configured(fault)
     return Context(session, user, tuple(tags), metadata, enabled)

@@ -338,7 +338,7 @@ def taken() -> int:
     """Records that the worker has handed on."""
     pipeline = runtime.pipeline
     assert isinstance(pipeline, Pipeline)
-    return pipeline._taken
+    return pipeline._accounts.taken
 
 
 def test_records_are_gathered_until_there_are_enough(collector: Collector, environment: pytest.MonkeyPatch) -> None:

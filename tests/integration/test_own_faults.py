@@ -117,7 +117,7 @@ IN_THE_CALLERS_THREAD = [
     Fault("tracer.runtime", "new_run_id", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.runtime", "runtime.sampler", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.runtime", "runtime.submit", "handing over a call"),
-    Fault("tracer.pipeline.pipeline", "weight_of", "handing over a call"),
+    Fault("tracer.pipeline.inbox", "weight_of", "handing over a call"),
     Fault("tracer.pipeline.pipeline", "Pipeline.start", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.capture.sdk", "_facts", "beginning a call", "plain|stream|raw|chat"),
     Fault("tracer.capture.sdk", "serving", "beginning a call", "plain|stream|raw|chat|langchain"),
