@@ -9,7 +9,7 @@ from tracer import settings
 from tracer.cli.output import complain
 from tracer.export.notices import records_text
 from tracer.pipeline.recovery import recover
-from tracer.spool.spool import look_into
+from tracer.spool.listing import look_into
 
 DESCRIPTION = "Send what processes that have ended left in the spool directory, to the destinations that the environment names."
 EPILOG = """\

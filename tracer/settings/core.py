@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tracer import parsing
 from tracer.parsing import MEBIBYTE
+from tracer.settings import forms
 from tracer.settings.variable import Table, setting
 
 BOOLEAN = "true or false"
@@ -78,7 +79,7 @@ class Core(Table):
     )
     providers: Mapping[str, str] = setting(
         "TRACER_PROVIDERS",
-        parse=parsing.provider_names,
+        parse=forms.provider_names,
         default={},
         accepted="host=name or host:port=name, separated by commas",
         meaning=(
@@ -89,7 +90,7 @@ class Core(Table):
     )
     trust_headers: tuple[str, ...] = setting(
         "TRACER_TRUST_HEADERS",
-        parse=parsing.trusted_callers,
+        parse=forms.trusted_callers,
         default=(),
         accepted="none, all, or hosts and networks separated by commas",
         meaning="Whose `traceparent`, `baggage` and other headers `tracer.continue_from` believes, such as `10.0.0.0/8,gateway.internal`.",
@@ -97,7 +98,7 @@ class Core(Table):
     )
     propagators: tuple[str, ...] = setting(
         "OTEL_PROPAGATORS",
-        parse=parsing.propagators,
+        parse=forms.propagators,
         default=("tracecontext", "baggage"),
         accepted="a comma list of tracecontext, baggage, b3, b3multi, jaeger; or none alone",
         meaning="Headers that `tracer.headers` writes and `tracer.continue_from` reads.",
@@ -150,7 +151,7 @@ class Core(Table):
     )
     limits: Mapping[str, str] = setting(
         "TRACER_LIMITS",
-        parse=parsing.limits,
+        parse=forms.limits,
         default={},
         accepted="tempo, jaeger, langsmith or none, also by destination, such as otlp=tempo,langsmith=langsmith",
         meaning=(
@@ -162,7 +163,7 @@ class Core(Table):
     )
     keep: tuple[str, ...] = setting(
         "TRACER_KEEP",
-        parse=parsing.keep_rules,
+        parse=forms.keep_rules,
         default=(),
         accepted="a comma list of errors, stopped and slow>SECONDS",
         meaning=(
@@ -184,7 +185,7 @@ class Core(Table):
     )
     mask: tuple[str, ...] = setting(
         "TRACER_MASK",
-        parse=parsing.masks,
+        parse=forms.masks,
         default=("secrets",),
         accepted="off, or a comma list of secrets, api_keys, bearer, jwt, private_keys, cards, emails and module:function",
         meaning=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer import parsing
 from tracer.environment import LANGSMITH_TRACING
+from tracer.settings import forms
 from tracer.settings.variable import Table, setting
 
 DEFAULT_LANGSMITH = "https://api.smith.langchain.com"
@@ -62,7 +63,7 @@ class LangSmith(Table):
     langsmith_runs_endpoints: str | None = setting(
         "LANGSMITH_RUNS_ENDPOINTS",
         "LANGCHAIN_RUNS_ENDPOINTS",
-        parse=parsing.runs_endpoints,
+        parse=forms.runs_endpoints,
         default=None,
         accepted='JSON such as [{"api_url": "https://…", "api_key": "…"}]',
         meaning="Several LangSmith-style backends, all of which get every run; LANGSMITH_ENDPOINT and LANGSMITH_API_KEY are then not used.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tracer import parsing
+from tracer.settings import forms
 from tracer.settings.core import BOOLEAN
 from tracer.settings.variable import Table, otlp_names, setting
 
@@ -26,7 +27,7 @@ class Traces(Table):
 
     capture_message_content: str | None = setting(
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        parse=parsing.capture_content,
+        parse=forms.capture_content,
         default=None,
         accepted="NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT, true or false",
         meaning=(
@@ -228,7 +229,7 @@ class Traces(Table):
     )
     dialects: tuple[str, ...] = setting(
         "TRACER_DIALECT",
-        parse=parsing.dialects,
+        parse=forms.dialects,
         default=(),
         accepted="a comma list of otel, previous, phoenix, langfuse, langsmith",
         meaning=(

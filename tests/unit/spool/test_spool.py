@@ -19,7 +19,8 @@ from tests.unit.test_sender import Wire, busy, down, names, record
 from tracer.export.transport import ACCEPTED, RETRY, STOP, Item, Verdict
 from tracer.pipeline.sender import Sender
 from tracer.spool.file import VERSION, InUse, SpoolError, SpoolFile
-from tracer.spool.spool import Spool, look_into, sizes
+from tracer.spool.listing import look_into, sizes
+from tracer.spool.spool import Spool
 
 MEBIBYTE = 1024 * 1024
 DAY = 24 * 3600.0
