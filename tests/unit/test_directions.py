@@ -70,20 +70,27 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.spool": ("tracer.export.notices", "tracer.export.transport"),
     "tracer.store": ("tracer.call", "tracer.evaluation", "tracer.export", "tracer.reading", "tracer.settings"),
     "tracer.chat": ("tracer.call", "tracer.capture", "tracer.runtime", "tracer.scope", "tracer.settings"),
+    "tracer.start_line": ("tracer.parsing", "tracer.pipeline.destinations", "tracer.runtime", "tracer.settings"),
+    "tracer.assembly": (
+        "tracer.capture.langchain_joining",
+        "tracer.host.hook",
+        "tracer.host.loggers",
+        "tracer.host.meters",
+        "tracer.pipeline",
+        "tracer.runtime",
+        "tracer.sampling",
+        "tracer.settings",
+        "tracer.start_line",
+    ),
     "tracer.api": (
         "tracer.capture",
         "tracer.dotted_order",
         "tracer.evaluation",
-        "tracer.host.hook",
-        "tracer.host.loggers",
-        "tracer.host.meters",
-        "tracer.parsing",
         "tracer.pipeline",
         "tracer.propagation",
         "tracer.runtime",
-        "tracer.sampling",
-        "tracer.scope",
         "tracer.settings",
+        "tracer.assembly",
     ),
     "tracer.instrumentor": ("tracer.api",),
     "tracer.testing": (
@@ -101,7 +108,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.replay": (),
     "tracer.cli": ("tracer",),
     "tracer.__main__": ("tracer.cli",),
-    "tracer": ("tracer.api", "tracer.capture.import_hook", "tracer.chat", "tracer.propagation", "tracer.environment"),
+    "tracer": ("tracer.api", "tracer.assembly", "tracer.capture.import_hook", "tracer.chat", "tracer.propagation", "tracer.environment"),
 }
 
 # The few single imports that go against the table, each marked in its module as the lazy place.
