@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 @pytest.fixture(autouse=True)
 def said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     monkeypatch.setattr(notices, "_warned", set[str]())
 
 

@@ -34,7 +34,7 @@ def collector() -> Generator[Collector, None, None]:
 def environment(fresh_runtime: Runtime, no_variables: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A new process, as far as the library can tell."""
     monkeypatch.setattr(notices, "_warned", set[str]())
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     no_variables.setenv("TRACER_QUIET", "true")
     return no_variables
 
