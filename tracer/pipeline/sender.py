@@ -41,8 +41,8 @@ _LEAST_TIMEOUT = 0.05
 class Sender:
     """A destination of the pipeline that delivers through a `Transport`.
 
-    Making one starts nothing; the thread
-    begins with the first item. An object belongs to the process that made it. `gather`: what waits is sent when this has said so.
+    Making one starts nothing; the thread begins with the first item. An object belongs to the process that made it. `gather`: what waits is
+    sent when this has said so.
     """
 
     def __init__(
