@@ -94,7 +94,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "tracer.instrumentor": ("tracer.api",),
     "tracer.testing": (
-        "tracer.api",
+        "tracer.assembly",
         "tracer.call",
         "tracer.cost",
         "tracer.export",

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from tracer.settings.core import Core
 from tracer.settings.events import Events
 from tracer.settings.langsmith import LangSmith
-from tracer.settings.metrics import V141, Metrics
+from tracer.settings.measurements import V141, Metrics
 from tracer.settings.traces import Traces
 
 

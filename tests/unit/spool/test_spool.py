@@ -37,7 +37,7 @@ class Spooling(Delivering):
         super().__init__(wire)
         senders.pop()
         shelf = spool.shelf(address, lambda: b"frame")
-        self.sender = Sender(wire, most_records, MEBIBYTE, self.sender._pace, shelf=shelf)
+        self.sender = Sender(wire, most_records, MEBIBYTE, self.sender._outcomes._pace, shelf=shelf)
         self.sender.settle = self._settle
         senders.append(self.sender)
 
