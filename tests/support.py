@@ -21,7 +21,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tracer import api
+from tracer import assembly
 from tracer.call import Call
 from tracer.export.destination import Delivery
 from tracer.export.transport import Transport
@@ -50,7 +50,7 @@ def runtime_put_back() -> Generator[Runtime, None, None]:
     """A runtime as in a new process; every attribute is put back afterwards. Faults of ours are raised."""
     earlier = dict(vars(runtime))
     vars(runtime).update(vars(Runtime()))
-    runtime.configure = api.ensure_configured
+    runtime.configure = assembly.ensure_configured
     runtime.raise_faults = True
     try:
         yield runtime

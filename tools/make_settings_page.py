@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "settings.md"
 HEAD = """\
 # Settings
 
-<!-- Made by `make docs` from tracer/settings.py. Do not edit. -->
+<!-- Made by `make docs` from tracer/settings. Do not edit. -->
 
 Each setting is an environment variable, and an argument of `tracer.configure` by the name given with it. The argument wins over the
 environment, the environment over the default; where several variables are named, the first that is not blank decides alone. Empty means

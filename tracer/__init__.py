@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tracer' has no attribute {name!r}")
     from importlib import import_module
 
-    import_module("tracer.api")  # Where everything is put together.
+    import_module("tracer.assembly")  # Where everything is put together.
     value = getattr(import_module(module), name)
     globals()[name] = value
     return value
@@ -89,7 +89,7 @@ def __dir__() -> list[str]:
 
 def _trace_langchain(_: object) -> None:
     """LangChain is there, or on its way: now the rest of the library is needed."""
-    from tracer.api import trace_langchain
+    from tracer.assembly import trace_langchain
 
     trace_langchain()
 

@@ -25,7 +25,7 @@ def nowhere(call: Call) -> None:
 
 
 def _nothing() -> None:
-    """Stands in until `tracer.api` is loaded."""
+    """Stands in until `tracer.assembly` is loaded."""
 
 
 class Worker(Protocol):

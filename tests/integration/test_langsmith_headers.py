@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -91,7 +90,7 @@ def test_runs_go_into_the_callers_project(ours: list[Call]) -> None:
 
 
 def test_a_project_from_callers_who_are_not_trusted_is_ignored(calls: list[Call]) -> None:
-    record_into(calls, replace(ON, trust_headers=()))
+    record_into(calls, ON.replaced(trust_headers=()))
     headers = RunTree(name="root", client=CLIENT, project_name="theirs").to_headers()
     with tracer.continue_from(headers), tracer.trace("job"):
         pass
@@ -180,7 +179,7 @@ def test_a_malformed_header_that_would_raise_in_the_sdk(ours: list[Call], caplog
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_the_model_host_gets_them_only_if_asked(ours: list[Call], asked: bool) -> None:
-    record_into(ours, replace(ON, propagators=("tracecontext", "baggage", "b3", "b3multi", "jaeger")))
+    record_into(ours, ON.replaced(propagators=("tracecontext", "baggage", "b3", "b3multi", "jaeger")))
     with ReplayServer() as server, tracer.context(session="s1", tags=["beta"]), tracer.trace("job"):
         headers = tracer.headers()
         assert len(headers) == 9

@@ -199,7 +199,7 @@ def test_a_dead_endpoint_keeps_its_records_and_is_one_line_a_minute(
 ) -> None:
     port = free_port()
     destination = delivering(Settings(otlp_endpoint=f"http://127.0.0.1:{port}", otlp_timeout=0.5))
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     with caplog.at_level(logging.DEBUG):
         destination.put([llm_record(number) for number in range(12)])
         wait_until(lambda: bool(of_the_export(caplog)))
@@ -324,7 +324,7 @@ def test_partial_success_is_counted(collector: Collector, caplog: pytest.LogCapt
 
 
 def test_a_hanging_endpoint_times_out(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     with serving(Collector(hang=threading.Event())) as collector:
         destination = delivering(settings(collector, otlp_timeout=0.3))
         destination.put([llm_record()])
@@ -439,7 +439,7 @@ def test_bad_values_in_the_environment_do_not_matter(
 
 
 def test_no_secret_of_the_endpoint_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     endpoint = f"http://me:sesame@127.0.0.1:{free_port()}/v1/traces?token=sesame"
     destination = delivering(Settings(otlp_traces_endpoint=endpoint, otlp_headers={"x-key": "sesame"}, otlp_timeout=0.2))
     with caplog.at_level(logging.DEBUG):

@@ -246,7 +246,7 @@ def test_partial_success_is_counted(collector: GrpcCollector, caplog: pytest.Log
 
 
 def test_records_wait_until_the_endpoint_is_there(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     port = free_port()
     destination = delivering(Settings(otlp_endpoint=f"http://127.0.0.1:{port}", otlp_protocol="grpc"))
     destination.put([llm_record(number) for number in range(5)])
@@ -267,7 +267,7 @@ def test_records_wait_until_the_endpoint_is_there(caplog: pytest.LogCaptureFixtu
 def test_a_hanging_endpoint_times_out_and_close_is_bounded(
     collector: GrpcCollector, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     released = threading.Event()
     collector.always = lambda context: (released.wait(20), None)[1]
     try:
@@ -287,7 +287,7 @@ def test_a_hanging_endpoint_times_out_and_close_is_bounded(
 
 
 def test_an_http_endpoint_says_which_protocol_to_set(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     with serving(Collector()) as collector:
         destination = delivering(Settings(otlp_endpoint=collector.url, otlp_protocol="grpc", otlp_timeout=2))
         destination.put([llm_record()])

@@ -6,7 +6,6 @@ import logging
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 @pytest.fixture(autouse=True)
 def said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     monkeypatch.setattr(notices, "_warned", set[str]())
 
 
@@ -145,7 +144,7 @@ def test_files_that_are_none(
     if content is None:
         file.unlink()  # After the settings were read.
     with encrypted(protocol, files, tmp_path, clients=True) as server:
-        destination = delivering(replace(chosen, otlp_endpoint=server.endpoint, otlp_protocol=protocol))
+        destination = delivering(chosen.replaced(otlp_endpoint=server.endpoint, otlp_protocol=protocol))
         line = waits(destination, caplog, close=False)
         assert f"cannot be reached ({variable}={str(file)!r}" in line
         assert f"Set {variable}" in line

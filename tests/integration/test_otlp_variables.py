@@ -34,7 +34,7 @@ def collector() -> Generator[Collector, None, None]:
 def environment(fresh_runtime: Runtime, no_variables: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A new process, as far as the library can tell."""
     monkeypatch.setattr(notices, "_warned", set[str]())
-    monkeypatch.setattr("tracer.pipeline.sender.PATIENCE", 0)
+    monkeypatch.setattr("tracer.pipeline.outcomes.PATIENCE", 0)
     no_variables.setenv("TRACER_QUIET", "true")
     return no_variables
 
@@ -338,7 +338,7 @@ def taken() -> int:
     """Records that the worker has handed on."""
     pipeline = runtime.pipeline
     assert isinstance(pipeline, Pipeline)
-    return pipeline._taken
+    return pipeline._accounts.taken
 
 
 def test_records_are_gathered_until_there_are_enough(collector: Collector, environment: pytest.MonkeyPatch) -> None:

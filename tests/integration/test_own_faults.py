@@ -117,7 +117,7 @@ IN_THE_CALLERS_THREAD = [
     Fault("tracer.runtime", "new_run_id", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.runtime", "runtime.sampler", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.runtime", "runtime.submit", "handing over a call"),
-    Fault("tracer.pipeline.pipeline", "weight_of", "handing over a call"),
+    Fault("tracer.pipeline.inbox", "weight_of", "handing over a call"),
     Fault("tracer.pipeline.pipeline", "Pipeline.start", "beginning a call|beginning a call of an object|LangChain's on_"),
     Fault("tracer.capture.sdk", "_facts", "beginning a call", "plain|stream|raw|chat"),
     Fault("tracer.capture.sdk", "serving", "beginning a call", "plain|stream|raw|chat|langchain"),
@@ -387,7 +387,7 @@ async def test_a_client_that_cannot_be_copied_stays_as_it_is(monkeypatch: pytest
 async def test_settings_that_cannot_be_read_leave_the_program_alone(
     server: ReplayServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    broken = Fault("tracer.settings", "read", "") if name == "read" else Fault("tracer.api", "wanted", "")
+    broken = Fault("tracer.settings", "read", "") if name == "read" else Fault("tracer.assembly", "wanted", "")
     monkeypatch.setenv("TRACER_CONSOLE", "true")
     bare = {program: await bare_outcome(program, server) for program in ("plain", "stream", "any_object")}
     break_it(monkeypatch, broken, RuntimeError)

@@ -60,7 +60,7 @@ def tell():
 
 def wait_for_reading():
     deadline = time.monotonic() + 5
-    while len(tracer.runtime.runtime.pipeline._queue) > RECORDS // 2 and time.monotonic() < deadline:
+    while len(tracer.runtime.runtime.pipeline._inbox.queue) > RECORDS // 2 and time.monotonic() < deadline:
         time.sleep(0.01)
 
 best = 1e9

@@ -14,7 +14,7 @@ import pytest
 
 from tests.langsmith_server import Fault, langsmith
 from tests.support import ROOT, Ended, clean_environment, closed_port, collecting, run_program, start_program
-from tracer.spool.spool import look_into
+from tracer.spool.listing import look_into
 
 RECORD = """
 import json, os, sys, time

@@ -10,10 +10,11 @@ import pytest
 import tracer
 from tests.support import PATIENCE, Keeping
 from tracer.call import Call
-from tracer.pipeline import pipeline as pipeline_module
+from tracer.pipeline import batches as batches_module
 from tracer.pipeline import readings as readings_module
+from tracer.pipeline.batches import CALM, PRESSED, SLICE
 from tracer.pipeline.haste import Haste
-from tracer.pipeline.pipeline import CALM, PRESSED, SLICE, Pipeline
+from tracer.pipeline.pipeline import Pipeline
 from tracer.reading.record import Record
 from tracer.runtime import Runtime, runtime
 from tracer.settings import Settings
@@ -46,12 +47,12 @@ class Filled(Pipeline):
     def gives_way(self, after: float, clock: Clock) -> bool:
         """Whether the lock is given away when it was held for so long."""
         before = clock.given
-        self._give_way(clock.now - after)
+        self._batches.give_way(clock.now - after)
         return clock.given > before
 
 
 def test_the_lock_is_given_away_the_more_seldom_the_more_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch, pipeline_module.__name__)
+    clock = Clock(monkeypatch, batches_module.__name__)
     calm, some, many = (Filled(int(share * 1000)) for share in (CALM, CALM + 0.1, PRESSED + 0.1))
     assert calm.gives_way(0, clock)
     assert [some.gives_way(after, clock) for after in (0, SLICE / 2, SLICE * 1.01)] == [False, False, True]
@@ -59,10 +60,10 @@ def test_the_lock_is_given_away_the_more_seldom_the_more_waits(monkeypatch: pyte
 
 
 def test_large_bodies_press_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch, pipeline_module.__name__)
+    clock = Clock(monkeypatch, batches_module.__name__)
     pipeline = Pipeline(Settings(queue_bytes=1000), lambda _: [])
     pipeline.submit(Call(1, 1, 1, input_json=b"x" * 900))
-    pipeline._give_way(0)  # pyright: ignore[reportPrivateUsage]
+    pipeline._batches.give_way(0)  # pyright: ignore[reportPrivateUsage]
     assert clock.given == 0
 
 

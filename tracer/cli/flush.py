@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from tracer import settings
 from tracer.cli.output import complain
 from tracer.export.notices import records_text
 from tracer.pipeline.recovery import recover
-from tracer.spool.spool import look_into
+from tracer.spool.listing import look_into
 
 DESCRIPTION = "Send what processes that have ended left in the spool directory, to the destinations that the environment names."
 EPILOG = """\
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = arguments.spool or found.spool
     if not directory:
         return complain("no spool directory is named. Set TRACER_SPOOL, or name it with --spool DIR.")
-    done = recover(replace(found, spool=directory), arguments.timeout)
+    done = recover(found.replaced(spool=directory), arguments.timeout)
     print(f"{records_text(done.sent)} of earlier processes arrived.")
     for trouble in done.troubles:
         complain(trouble)

@@ -12,7 +12,7 @@ from tracer.cli.env import summary
 from tracer.cli.output import complain
 from tracer.export.notices import records_text
 from tracer.export.wording import duration
-from tracer.spool.spool import Found, look_into
+from tracer.spool.listing import Found, look_into
 from tracer.store.place import store_path
 from tracer.store.reader import StoreReader
 from tracer.store.schema import StoreError

@@ -166,7 +166,7 @@ def wire_of(settings: Settings, endpoint: str, signal: Signal = TRACES) -> Wire:
     """What carries requests to `endpoint`. Says in one line each which settings do not go together."""
     if settings.otlp_client_key and not settings.otlp_client_certificate:
         warn_once(f"{KEY}={settings.otlp_client_key!r} is not used: set {CLIENT} to the certificate that belongs to it.")
-    headers = {**basic_authorization(endpoint), **(settings.otlp_headers or {})}
+    headers = {**basic_authorization(endpoint), **settings.otlp_headers}
     agent, certificates, protocol = f"chat-tracer/{version()}", certificates_of(settings), protocol_of(settings)
     if protocol == GRPC:
         return GrpcWire(endpoint, agent, headers, settings.otlp_compression, certificates, signal)

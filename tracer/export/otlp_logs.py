@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -131,8 +130,7 @@ def item_of(event: LogEvent) -> Item:
 
 def settings_of_logs(settings: Settings) -> Settings:
     """The settings with those for logs where those for traces are, since what sends is the same."""
-    return replace(
-        settings,
+    return settings.replaced(
         otlp_traces_endpoint=settings.otlp_logs_endpoint,
         otlp_protocol=settings.otlp_logs_protocol,
         otlp_headers=settings.otlp_logs_headers,

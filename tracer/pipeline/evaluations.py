@@ -14,12 +14,10 @@ from typing import Any
 from tracer.evaluation import Feedback
 from tracer.export.destination import Delivery, Destination, FeedbackDestination, part_for_feedback
 from tracer.pipeline.faults import swallow
-from tracer.pipeline.ledger import Account
+from tracer.pipeline.ledger import SHUT_DOWN, Account
 from tracer.pipeline.sender import Sender
 from tracer.pipeline.waiting import QUEUE_FULL
 from tracer.runtime import count_of
-
-SHUT_DOWN = "shut down"
 
 
 class Evaluations:

@@ -21,11 +21,13 @@ _PROBE = 32
 class Haste:
     """Used by the worker once the end has begun. A call for which there is no time loses its bodies, the rest of it is still read."""
 
-    __slots__ = ("_before", "_deadline", "_judges_from", "_looks", "_reading_whole", "_taken", "shortened")
+    __slots__ = ("_before", "_deadline", "_judges_from", "_looks", "_reading_whole", "_taken", "begun", "shortened")
 
     def __init__(self) -> None:
         self.shortened = 0
         """Calls that lost their bodies."""
+        self.begun = False
+        """The process waits for its end."""
         self._deadline = self._judges_from = float("inf")
         self._looks = 0
         self._before = 0.0
@@ -37,6 +39,7 @@ class Haste:
         now = time.monotonic()
         self._judges_from = now + (deadline - now) * _FIRST_SHARE
         self._deadline = deadline
+        self.begun = True
 
     @property
     def is_over(self) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 
 from tracer.export.destination import Delivery
 
+SHUT_DOWN = "shut down"
+"""Why a record, or feedback, that came after the end was dropped."""
+
 
 @dataclass(slots=True)
 class Account(Delivery):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tracer.export.destination import Delivery
@@ -31,7 +32,7 @@ def recover(settings: Settings, timeout: float) -> Recovery:
     runs = [destination for destination in make_destinations(settings) if isinstance(destination, Sender)]
     senders = [*runs, *(sender.feedback for sender in runs if sender.feedback is not None)]
     for sender in senders:
-        sender.settle = lambda _, delivery: _add(account, delivery)
+        sender.settle = _into(account)
         sender.start()
     for sender in senders:
         sender.drain(max(0.0, deadline - time.monotonic()))
@@ -45,5 +46,5 @@ def recover(settings: Settings, timeout: float) -> Recovery:
     return found
 
 
-def _add(account: Account, delivery: Delivery) -> None:
-    account.add(delivery)
+def _into(account: Account) -> Callable[[str, Delivery], None]:
+    return lambda _, delivery: account.add(delivery)

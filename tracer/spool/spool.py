@@ -1,4 +1,4 @@
-"""`Spool`: a directory that several processes share, and in it a file for each of them. `Shelf`: one destination's part of it.
+"""`Spool`: a directory that several processes share, and in it a file for each of them.
 
 A process writes into its own file only. A file whose process has ended can be opened, and whoever opens it sends what is in it.
 """
@@ -9,16 +9,15 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 from tracer.export.notices import Notices
-from tracer.export.transport import Item
 from tracer.spool.file import InUse, SpoolError, SpoolFile
+from tracer.spool.listing import SUFFIX, sizes, spool_files
+from tracer.spool.shelf import Shelf
 
-SUFFIX = ".spool"
 LOOK = 10.0
 """Seconds between two looks for files that other processes have left."""
 
@@ -26,15 +25,6 @@ AGAIN = 30.0
 """Seconds after which a disk that failed is tried again."""
 
 _MEASURE = 5.0
-_EXPIRE = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Where an item is on disk."""
-
-    file: SpoolFile
-    number: int
 
 
 class Spool:
@@ -182,237 +172,6 @@ class Spool:
         """Say that records were given up."""
         text = f"records in the spool {self.directory} were older than TRACER_SPOOL_AGE allows"
         self.notices.lost("spool age", records, text)
-
-
-class Shelf:
-    """What the spool keeps for one destination. `behind` are own items that are on disk only, in the order in which they were kept.
-
-    `keep`, `took` and `leave` are called by whoever hands items in, the rest by whoever sends them.
-    """
-
-    def __init__(self, spool: Spool, address: str, frame: Callable[[], bytes]) -> None:
-        self.address = address
-        self.closed = False
-        self.behind = 0
-        self._file: SpoolFile | None = None
-        self._spool = spool
-        self._frame = frame
-        self._read_up_to: dict[SpoolFile, int] = {}
-        self._keys: set[str] = set()
-        self._next_expiry = time.monotonic() + _EXPIRE
-
-    @property
-    def directory(self) -> str:
-        """Where the spool is."""
-        return str(self._spool.directory)
-
-    def keep(self, items: Sequence[Item]) -> dict[str, int]:
-        """Write the items, which then know where they are kept; the disk may fail, then they do not.
-
-        Gives the numbers of earlier records that had to give way, by reason.
-        """
-        lost: dict[str, int] = {}
-        try:
-            file = self._spool.own()
-            if file is not self._file:
-                # Somebody deleted the earlier one.
-                _add(lost, "spool deleted", self.behind)
-                self._file, self.behind = file, 0
-            self._expire(file, lost)
-            if not self._make_room(file, sum(item.weight for item in items), lost):
-                return lost
-            numbers = file.write(self.address, self._frame(), items)
-        except SpoolError as error:
-            self._spool.failed(error, sum(item.records for item in items))
-            return lost
-        for item, number in zip(items, numbers, strict=True):
-            item.kept = Kept(file, number)
-            if item.opens:
-                self._keys.add(item.key)
-        return lost
-
-    def took(self, items: Sequence[Item]) -> None:
-        """These are in memory too."""
-        for item in items:
-            if isinstance(item.kept, Kept):
-                self._read_up_to[item.kept.file] = item.kept.number
-
-    def leave(self, items: Sequence[Item]) -> None:
-        """These stay on disk only, for now."""
-        self.behind += len(items)
-
-    def forget(self, items: Sequence[Item], accepted: bool) -> None:
-        """These have arrived or are given up."""
-        numbers: dict[SpoolFile, list[int]] = {}
-        for item in items:
-            if isinstance(item.kept, Kept):
-                numbers.setdefault(item.kept.file, []).append(item.kept.number)
-        for file, found in numbers.items():
-            try:
-                self._note_begun(file, [item for item in items if item.key in self._keys], accepted)
-                file.remove(found)
-            except SpoolError as error:
-                if not file.closed:
-                    self._spool.failed(error, 0)
-        for file in numbers:
-            self._spool.let_go(file)
-
-    def has_more(self) -> bool:
-        """Something is on disk that is not in memory: of this process, or of one that has ended."""
-        if self.closed:
-            return False
-        self._spool.adopt()
-        return self.behind > 0 or any(self._has_more(file) for file in self._spool.adopted())
-
-    def load(self, most_items: int, most_bytes: int) -> tuple[list[Item], set[str]]:
-        """The next items from disk, those of earlier processes first, and the keys of which the beginning has arrived."""
-        for file in self._spool.adopted():
-            if self._has_more(file):
-                items = self._read(file, most_items, most_bytes)
-                for item in items:
-                    item.adopted = True
-                if items:
-                    return items, self._begun(file)
-        if not self.behind:
-            return [], set()
-        items = self._read_own(most_items, most_bytes)
-        # Where the disk does not give back what it took, there is nothing to wait for.
-        self.behind = max(self.behind - len(items), 0) if items else 0
-        for item in items:
-            item.frame = b""
-        return items, set()
-
-    def close(self) -> None:
-        """What is left stays for the next process."""
-        self.closed = True
-        self._spool.close()
-
-    def _has_more(self, file: SpoolFile) -> bool:
-        try:
-            return bool(file.read(self.address, self._read_up_to.get(file, 0), 1, 0))
-        except SpoolError:
-            return False
-
-    def _read(self, file: SpoolFile, most_items: int, most_bytes: int) -> list[Item]:
-        try:
-            found = file.read(self.address, self._read_up_to.get(file, 0), most_items, most_bytes)
-        except SpoolError as error:
-            self._spool.failed(error, 0)
-            return []
-        for number, item in found:
-            item.kept = Kept(file, number)
-            self._read_up_to[file] = number
-            if item.opens:
-                self._keys.add(item.key)
-        return [item for _, item in found]
-
-    def _read_own(self, most_items: int, most_bytes: int) -> list[Item]:
-        try:
-            return self._read(self._spool.own(), most_items, most_bytes)
-        except SpoolError:
-            return []
-
-    def _begun(self, file: SpoolFile) -> set[str]:
-        try:
-            keys = file.begun(self.address)
-        except SpoolError:
-            return set()
-        self._keys |= keys
-        return keys
-
-    def _note_begun(self, file: SpoolFile, items: Sequence[Item], accepted: bool) -> None:
-        if not items:
-            return
-        begun = [item.key for item in items if item.opens and accepted]
-        over = [item.key for item in items if not item.opens]
-        file.note_begun(self.address, begun, over)
-        self._keys.difference_update(over)
-
-    def _make_room(self, file: SpoolFile, size: int, lost: dict[str, int]) -> bool:
-        excess = self._spool.excess(size)
-        if excess > 0 and self.behind:
-            items, records = file.drop_oldest(self.address, self._read_up_to.get(file, 0), max(excess, self._spool.most_bytes // 20))
-            self.behind -= items
-            _add(lost, "spool full", records)
-            excess = self._spool.excess(size)
-        if excess > 0:
-            text = f"the spool {self._spool.directory} is full (TRACER_SPOOL_BYTES); recording goes on in memory"
-            self._spool.notices.waiting("full", 0, text)
-        return excess <= 0
-
-    def _expire(self, file: SpoolFile, lost: dict[str, int]) -> None:
-        now = time.monotonic()
-        if now < self._next_expiry or not self.behind:
-            return
-        self._next_expiry = now + _EXPIRE
-        items, records = file.expire(time.time() - self._spool.most_age, self.address, self._read_up_to.get(file, 0))
-        self.behind -= items
-        _add(lost, "spool age", records)
-        if records:
-            self._spool.lost_by_age(records)
-
-
-@dataclass(slots=True)
-class Found:
-    """A spool file as an onlooker finds it. `pid` is that of the process that made it; `records` by address, None while it is in use."""
-
-    path: Path
-    pid: int
-    bytes: int
-    records: dict[str, int] | None = None
-    trouble: str = ""
-
-
-def look_into(directory: Path) -> list[Found]:
-    """What is in a spool directory, oldest file first. Files in use are not disturbed."""
-    found: list[Found] = []
-    weights = dict(sizes(directory))
-    for path in sorted(spool_files(directory)):
-        size = sum(weight for name, weight in weights.items() if name.name.startswith(path.name))
-        pid = path.name.split("-")[1] if path.name.count("-") > 1 else ""
-        entry = Found(path, int(pid) if pid.isdigit() else 0, size)
-        try:
-            file = SpoolFile(path)
-        except InUse:
-            pass
-        except SpoolError as error:
-            entry.trouble = str(error)
-        else:
-            try:
-                entry.records = file.counts()
-            except SpoolError as error:
-                entry.trouble = str(error)
-            file.release()
-        if entry.records != {}:
-            found.append(entry)
-    return found
-
-
-def spool_files(directory: Path) -> list[Path]:
-    """The files of a spool directory, in use or not; none where it cannot be read."""
-    # One without a byte is just being made.
-    return [path for path, size in sizes(directory) if path.name.endswith(SUFFIX) and size]
-
-
-def sizes(directory: Path) -> list[tuple[Path, int]]:
-    """Files of a spool directory, SQLite's logs included, and their bytes."""
-    found: list[tuple[Path, int]] = []
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if SUFFIX in entry.name:
-                    try:
-                        found.append((Path(entry.path), entry.stat().st_size))
-                    except OSError:
-                        pass  # Gone in the meantime.
-    except OSError:
-        pass
-    return found
-
-
-def _add(counts: dict[str, int], reason: str, count: int) -> None:
-    if count:
-        counts[reason] = counts.get(reason, 0) + count
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

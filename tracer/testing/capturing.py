@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, overload
 from weakref import WeakValueDictionary
 
-from tracer.api import trace_langchain
+from tracer.assembly import trace_langchain
 from tracer.call import Call
 from tracer.runtime import runtime
 from tracer.sampling import SAMPLERS

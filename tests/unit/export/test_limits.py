@@ -14,8 +14,8 @@ from tracer.export import names
 from tracer.export.limits import NAMED, BackendLimits, SpanLimits, TraceSizes, span_limits_of
 from tracer.export.span import AttributeValue, SpanData
 from tracer.export.values import json_bytes
-from tracer.parsing import LIMITS
 from tracer.settings import Settings
+from tracer.settings.forms import LIMITS
 
 
 def span(**attributes: AttributeValue) -> SpanData:

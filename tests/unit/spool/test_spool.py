@@ -19,7 +19,8 @@ from tests.unit.test_sender import Wire, busy, down, names, record
 from tracer.export.transport import ACCEPTED, RETRY, STOP, Item, Verdict
 from tracer.pipeline.sender import Sender
 from tracer.spool.file import VERSION, InUse, SpoolError, SpoolFile
-from tracer.spool.spool import Spool, look_into, sizes
+from tracer.spool.listing import look_into, sizes
+from tracer.spool.spool import Spool
 
 MEBIBYTE = 1024 * 1024
 DAY = 24 * 3600.0
@@ -36,7 +37,7 @@ class Spooling(Delivering):
         super().__init__(wire)
         senders.pop()
         shelf = spool.shelf(address, lambda: b"frame")
-        self.sender = Sender(wire, most_records, MEBIBYTE, self.sender._pace, shelf=shelf)
+        self.sender = Sender(wire, most_records, MEBIBYTE, self.sender._outcomes._pace, shelf=shelf)
         self.sender.settle = self._settle
         senders.append(self.sender)
 

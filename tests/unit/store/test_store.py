@@ -9,7 +9,6 @@ import re
 import sqlite3
 import stat
 import threading
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -396,7 +395,7 @@ def test_the_place_follows_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert store_path(local=False) == tmp_path / "tracer" / "traces.sqlite"
     assert store_path(str(tmp_path)) == tmp_path / "traces.sqlite"
     assert store_path(str(tmp_path / "mine.db")) == tmp_path / "mine.db"
-    assert LocalStore.from_settings(replace(SETTINGS, local=str(tmp_path / "mine.db"))).path == tmp_path / "mine.db"
+    assert LocalStore.from_settings(SETTINGS.replaced(local=str(tmp_path / "mine.db"))).path == tmp_path / "mine.db"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert store_path(local=True) == tmp_path / "home" / ".local" / "share" / "tracer" / "traces.sqlite"
