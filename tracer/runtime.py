@@ -276,11 +276,12 @@ def finish_open_calls() -> int:
 def report_fault(place: str, error: BaseException, silent: bool = False) -> bool:
     """Count an error of ours and log it the first time it happens at `place`; True when it is to be swallowed.
 
-    `silent` only counts: in finalizers, where nothing may take the locks of logging.
+    `silent` only counts: in finalizers, where nothing may take the locks of logging. So does the end of the interpreter, which takes
+    modules away from threads that are still at work.
     """
     seen = runtime.faults.get(place, 0)
     runtime.faults[place] = seen + 1
-    if seen == 0 and not silent:
+    if seen == 0 and not silent and not sys.is_finalizing():
         try:
             logger.warning("tracer: internal error in %s; the traced program is not affected", place, exc_info=error)
         except Exception:

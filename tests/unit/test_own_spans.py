@@ -24,7 +24,7 @@ import tracer
 from tests.support import record_into
 from tracer.call import KINDS, Call
 from tracer.capture.run import Run
-from tracer.runtime import Runtime, runtime
+from tracer.runtime import Runtime, report_fault, runtime
 from tracer.scope import EMPTY, current
 from tracer.settings import Settings
 
@@ -1143,3 +1143,14 @@ def test_a_fault_of_ours_is_counted_and_the_program_goes_on(
     assert fresh_runtime.faults == {"beginning a span": 4}
     assert len(caplog.records) == 1
     assert calls == []
+
+
+def test_a_fault_while_the_interpreter_goes_away_is_counted_and_not_said(
+    fresh_runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh_runtime.raise_faults = False
+    with monkeypatch.context() as end:
+        end.setattr("sys.is_finalizing", lambda: True)
+        assert report_fault("the end", ImportError("no module"))
+    assert fresh_runtime.faults == {"the end": 1}
+    assert caplog.records == []
