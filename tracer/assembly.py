@@ -148,7 +148,7 @@ def _follow_sigterm(resolved: Settings) -> None:
     if resolved.sigterm == "flush" and not resolved.forbidden:
         from tracer.pipeline.termination import Termination
 
-        termination = Termination(flush, resolved.exit_timeout)
+        termination = Termination(flush, shut_down, resolved.exit_timeout)
         if termination.install():
             _terminations.append(termination)
 

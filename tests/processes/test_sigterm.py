@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.support import Collector, attributes_of, collecting, start_program
+from tests.support import Collector, attributes_of, closed_port, collecting, start_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
 
@@ -110,3 +110,28 @@ assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert process.returncode == 0, err
     (line,) = err.splitlines()
     assert line.startswith("tracer: TRACER_SIGTERM=flush can be set up from the main thread only.")
+
+
+def test_what_cannot_be_sent_before_the_signal_ends_the_process_is_said() -> None:
+    nobody = Collector(url=f"http://127.0.0.1:{closed_port()}")
+    process, _, err, _ = terminated(WAITS, nobody, TRACER_SIGTERM="flush")
+    assert process.returncode == -signal.SIGTERM
+    assert "tracer: 2 records could not be sent before the end of the process" in err
+
+
+def test_a_handler_that_goes_on_finds_tracing_as_it_was() -> None:
+    program = """
+    import signal, time, tracer
+    going_on = []
+    signal.signal(signal.SIGTERM, lambda number, frame: going_on.append(number))
+    with tracer.trace("before"):
+        print("ready", flush=True)
+        while not going_on:
+            time.sleep(0.01)
+    with tracer.trace("after"):
+        pass
+    """
+    with collecting() as collector:
+        process, _, err, _ = terminated(program, collector, TRACER_SIGTERM="flush")
+        assert (process.returncode, err) == (0, "")
+        assert sorted(outcomes(collector)) == ["after", "before"]

@@ -20,10 +20,14 @@ _Handler = Callable[[int, FrameType | None], Any]
 
 
 class Termination:
-    """Installs the handler, and puts the earlier one back. `flush` gets the seconds that it may take."""
+    """Installs the handler, and puts the earlier one back. `flush` and `shut_down` get the seconds that they may take.
 
-    def __init__(self, flush: Callable[[float], object], timeout: float) -> None:
+    Where the signal ends the process, everything is shut down, which says what is lost; a handler of the application may go on.
+    """
+
+    def __init__(self, flush: Callable[[float], object], shut_down: Callable[[float], object], timeout: float) -> None:
         self._flush = flush
+        self._shut_down = shut_down
         self._timeout = timeout
         self._earlier: Any = signal.SIG_DFL
 
@@ -65,7 +69,8 @@ class Termination:
     def _export(self, done: SimpleQueue[None]) -> None:
         try:
             finish_open_calls()
-            self._flush(self._timeout * _SHARE)
+            finish = self._shut_down if self._earlier == signal.SIG_DFL else self._flush
+            finish(self._timeout * _SHARE)
         except Exception as fault:
             report_fault("ending by SIGTERM", fault)
         finally:
