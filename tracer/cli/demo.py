@@ -108,7 +108,7 @@ In the browser: {_exported()}
   docker run --rm -p 16686:16686 -p 4318:4318 jaegertracing/jaeger:2.20.0
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 {command} demo
   then open http://localhost:16686/trace/{trace_id if _sends_otlp() else "<the trace id printed above>"}
-With a collector between (collector-config/local.yaml) the same goes to Tempo, and dashboards/overview.json is for Grafana.
+In a checkout `make stack` starts a collector, Jaeger, Tempo and Prometheus together; dashboards/ is for Grafana.
 tracer has no viewer of its own for the browser yet."""
 
 
