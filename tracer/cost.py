@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tracer.bundled_prices import genai_prices
+from tracer.loading import loading
 from tracer.reading.generation import Cost, Generation, Usage
 
 PROVIDER = "provider"
@@ -179,7 +180,8 @@ class Prices:
             if model == entry.pattern or (entry.pattern.endswith("*") and model.startswith(entry.pattern[:-1])):
                 return entry.rates_at(provider, service_tier), float("inf")
         try:
-            found, life = _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, service_tier)
+            with loading:  # The first one imports the prices.
+                found, life = _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, service_tier)
             if _costs_otherwise(provider, service_tier) and found == _bundled_rates(_PROVIDER_IDS.get(provider, provider), model, None)[0]:
                 return None, life  # The table has no price for this tier: the plain one would be wrong.
             return found, life

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import genai_prices
 import pytest
 from genai_prices import data_snapshot
 
+from tests.support import PATIENCE
 from tracer.cost import Prices, Rate, Rates, charge
+from tracer.loading import loading
 from tracer.reading.generation import Cost, Generation, OtherUsage, Usage
 
 
@@ -373,3 +376,16 @@ def test_a_broken_toml_file_is_one_sentence(tmp_path: Path, text: str, words: st
     problem = Prices(str(path)).problem
     assert problem is not None
     assert words in problem
+
+
+def test_a_price_that_is_known_waits_for_no_import() -> None:
+    """With a host provider it is the caller who asks, while threads of ours may be importing."""
+    prices = Prices()
+    found: list[Cost | None] = []
+    first = prices.cost_of(generation(input=1, output=1))
+    asking = threading.Thread(target=lambda: found.append(prices.cost_of(generation(input=1, output=1))))
+    with loading:
+        asking.start()
+        asking.join(PATIENCE)
+        assert not asking.is_alive()
+    assert found == [first]

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import tracer
-from tests.support import Keeping
+from tests.support import PATIENCE, Keeping
 from tests.unit.evaluation_support import some_feedback
 from tests.unit.store.records import own_span
 from tracer.capture.evaluating import feedback_of
 from tracer.evaluation import Feedback
 from tracer.export.destination import Delivery
 from tracer.masking.masker import Masker
-from tracer.runtime import Runtime
+from tracer.pipeline.batches import Batches
+from tracer.pipeline.pipeline import Pipeline
+from tracer.runtime import Runtime, runtime
 from tracer.settings import Settings
 from tracer.store import schema
 from tracer.store.reader import StoreReader
@@ -54,6 +58,20 @@ class Taking(Keeping):
     def __init__(self, name: str, delivery: Delivery | None = None) -> None:
         super().__init__(name)
         self.feedback = KeepingFeedback(delivery)
+
+
+class Slow(Taking):
+    """Closing it takes a while, and so does closing its part for feedback."""
+
+    def __init__(self, name: str, clock: list[float]) -> None:
+        super().__init__(name)
+        self.left: list[float] = []
+
+        def close(timeout: float) -> None:
+            self.left.append(timeout)
+            clock[0] += 1.0
+
+        self.close = self.feedback.close = close
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, *destinations: Keeping) -> None:
@@ -333,3 +351,18 @@ def test_a_file_that_cannot_be_written_drops_it(tmp_path: Path, caplog: pytest.L
     (tmp_path / "folder").mkdir()
     assert store.feedback.export([some_feedback()]).dropped == {"disk": 1}
     assert "cannot write the local store" in caplog.text
+
+
+def test_all_that_is_closed_shares_one_deadline(fresh_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [time.monotonic()]
+    first, second = Slow("local", clock), Slow("langsmith", clock)
+    serve(monkeypatch, first, second)
+    tracer.configure(local=True, langsmith_tracing=True, langsmith_key="key", langsmith_endpoint="http://127.0.0.1:9", quiet=True)
+    with tracer.trace("a"):
+        pass
+    assert tracer.flush(PATIENCE)
+    monkeypatch.setattr("tracer.pipeline.batches.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep))
+    assert isinstance(runtime.pipeline, Pipeline)
+    batches: Batches = runtime.pipeline._batches  # pyright: ignore[reportPrivateUsage]
+    batches.close(clock[0] + 2.5)
+    assert [*first.left, *second.left] == pytest.approx([2.5, 0.5, 1.5, 0.0])

@@ -156,3 +156,12 @@ def test_the_end_reads_everything_though_there_is_no_time_for_contents(
     assert 500 < account["shortened"]["exit"] < 1000
     (line,) = caplog.messages
     assert line.endswith("went without prompts and answers, which could not be read before the end of the process (TRACER_EXIT_TIMEOUT)")
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_where_nothing_shows_contents_nobody_is_told_that_they_are_missing(console: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Metrics alone have a pipeline too."""
+    pipeline = Pipeline(Settings(console=console), lambda _: [])
+    pipeline._haste.shortened = 1  # pyright: ignore[reportPrivateUsage]
+    assert pipeline.shutdown(PATIENCE)
+    assert len(caplog.messages) == console

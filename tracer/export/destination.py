@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from tracer.reading.record import Record
 
 
+def add_count(counts: dict[str, int], reason: str, count: int) -> None:
+    """Add to the counts by reason; one that counts nothing is not there."""
+    if count:
+        counts[reason] = counts.get(reason, 0) + count
+
+
 @dataclass(slots=True)
 class Delivery:
     """What became of records, for the ledger.
@@ -44,13 +50,11 @@ class Delivery:
 
     def drop(self, reason: str, count: int) -> None:
         """Count `count` records as lost for `reason`."""
-        if count:
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
+        add_count(self.dropped, reason, count)
 
     def shorten(self, reason: str, count: int) -> None:
         """Count `count` records that lost contents for `reason`."""
-        if count:
-            self.shortened[reason] = self.shortened.get(reason, 0) + count
+        add_count(self.shortened, reason, count)
 
 
 class Destination(Protocol):

@@ -10,7 +10,7 @@ from tracer.evaluation import Feedback
 from tracer.export import names
 from tracer.export.destination import Delivery
 from tracer.export.events import SEVERITIES, LogEvent, details_event_of, evaluation_event_of
-from tracer.export.notices import Notices, warn_once
+from tracer.export.notices import Notices, no_place_for_events, warn_once
 from tracer.export.otlp_logs import NO_EVENT
 from tracer.export.resource import SCOPE_NAME, version
 from tracer.reading.record import Record
@@ -19,11 +19,6 @@ from tracer.settings import Settings
 NAME = "host-logs"
 NOWHERE = "no logger provider"
 
-_MISSING = (
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for events, and there is nowhere for them to go: set a logger provider of "
-    "OpenTelemetry, or OTEL_EXPORTER_OTLP_LOGS_ENDPOINT."
-)
-
 
 class HostLogs:
     """Emits one event for each model call. `provider` gives the application's provider, or None while there is none."""
@@ -31,7 +26,7 @@ class HostLogs:
     name = NAME
 
     def __init__(self, settings: Settings, provider: Callable[[], object]) -> None:
-        self.feedback = HostEvaluations(provider)
+        self.feedback = HostEvaluations(settings, provider)
         self._settings = settings
         self._provider = provider
         self._notices = Notices()
@@ -46,7 +41,7 @@ class HostLogs:
                 if event is None:
                     delivery.drop(NO_EVENT, 1)
                 elif provider is None:
-                    warn_once(_MISSING)
+                    warn_once(no_place_for_events(self._settings))
                     delivery.drop(NOWHERE, 1)
                 else:
                     emit(provider, event)
@@ -63,7 +58,8 @@ class HostLogs:
 class HostEvaluations:
     """Emits one event for each judgement (`tracer.feedback`)."""
 
-    def __init__(self, provider: Callable[[], object]) -> None:
+    def __init__(self, settings: Settings, provider: Callable[[], object]) -> None:
+        self._settings = settings
         self._provider = provider
         self._notices = Notices()
 
@@ -74,7 +70,7 @@ class HostEvaluations:
         for feedback in given:
             try:
                 if provider is None:
-                    warn_once(_MISSING)
+                    warn_once(no_place_for_events(self._settings))
                     delivery.drop(NOWHERE, 1)
                 else:
                     emit(provider, evaluation_event_of(feedback))

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from tracer.export.loading import loading
 from tracer.export.notices import silence_exporters
 from tracer.export.texts import shorten_text
 from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
+from tracer.loading import loading
 
 if TYPE_CHECKING:
     import requests

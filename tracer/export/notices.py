@@ -7,6 +7,10 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracer.settings import Settings
 
 INTERVAL = 60.0
 """Seconds between two lines for the same reason."""
@@ -79,6 +83,16 @@ def warn_once(text: str) -> None:
     if text not in _warned:
         _warned.add(text)
         logger.warning("tracer: %s", text)
+
+
+def no_place_for_events(settings: Settings) -> str:
+    """What is said where events of model calls are asked for and nothing takes them."""
+    lost = "" if settings.content_on_spans else ", so OpenTelemetry gets no prompts and answers"
+    return (
+        f"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT={(settings.capture_message_content or '').upper()} asks for events, and there "
+        f"is nowhere for them to go{lost}: set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT or OTEL_LOGS_EXPORTER=otlp, or a logger provider of "
+        "OpenTelemetry."
+    )
 
 
 class _Quiet(threading.local):

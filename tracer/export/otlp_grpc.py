@@ -12,12 +12,12 @@ from tracer.export import otlp_answer
 from tracer.export.certificates import Certificates
 from tracer.export.endpoint import TRACES, Signal, target_of
 from tracer.export.http import NOT_SENT, TIMEOUT, UNREACHABLE
-from tracer.export.loading import loading
 from tracer.export.notices import silence_exporters, warn_once
 from tracer.export.otlp_http import BAD_KEY, CERTIFICATES
 from tracer.export.otlp_http import UNREACHABLE as START
 from tracer.export.texts import shorten_text
 from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
+from tracer.loading import loading
 
 if TYPE_CHECKING:
     import grpc

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from tracer.export.destination import Delivery
+from tracer.export.destination import Delivery, add_count
 from tracer.pipeline.haste import Haste
 from tracer.pipeline.inbox import Inbox
 from tracer.pipeline.keeping import Decision
@@ -55,7 +55,7 @@ class Accounts:
             self.held -= len(decision.keep) + decision.left_out + decision.no_room
             self.taken += len(decision.keep) + decision.no_room
             self.sampled_out += decision.left_out
-            _add(self._kept, decision.reason, len(decision.keep))
+            add_count(self._kept, decision.reason, len(decision.keep))
             for account in self._by_name.values():
                 account.drop(NO_ROOM_TO_KEEP, decision.no_room)
 
@@ -64,6 +64,11 @@ class Accounts:
         with self.lock:
             if not self._inbox.over:  # Else they were counted as dropped already.
                 self._by_name.setdefault(name, Account()).add(delivery)
+
+    @property
+    def any(self) -> bool:
+        """There is somewhere for records to go, not for metrics alone."""
+        return bool(self._by_name)
 
     @property
     def spooled(self) -> int:
@@ -99,11 +104,11 @@ class Accounts:
             accounts: dict[str, dict[str, Any]] = {}
             for name, account in self._by_name.items():
                 dropped, shortened = dict(account.dropped), dict(account.shortened)
-                _add(dropped, QUEUE_FULL, overflow)
-                _add(dropped, SHUT_DOWN, late)
-                _add(dropped, "error", count_of(inbox.faulty))
-                _add(shortened, QUEUE_FULL, stripped)
-                _add(shortened, AT_EXIT, self._haste.shortened)
+                add_count(dropped, QUEUE_FULL, overflow)
+                add_count(dropped, SHUT_DOWN, late)
+                add_count(dropped, "error", count_of(inbox.faulty))
+                add_count(shortened, QUEUE_FULL, stripped)
+                add_count(shortened, AT_EXIT, self._haste.shortened)
                 accounts[name] = {
                     "exported": account.exported,
                     "sampled_out": self.sampled_out + account.sampled_out,
@@ -115,8 +120,3 @@ class Accounts:
                     **({"stopped": account.stopped} if account.stopped else {}),
                 }
         return max((account["queued"] for account in accounts.values()), default=waiting), accounts
-
-
-def _add(counts: dict[str, int], reason: str, count: int) -> None:
-    if count:
-        counts[reason] = counts.get(reason, 0) + count

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tracer.call import Call
 from tracer.evaluation import Feedback
 from tracer.export.destination import Delivery, Destination
-from tracer.export.loading import loading
+from tracer.loading import loading
 from tracer.pipeline.accounts import Accounts
 from tracer.pipeline.evaluations import Evaluations
 from tracer.pipeline.faults import swallow
@@ -164,12 +164,12 @@ class Batches:
 
     def close(self, deadline: float) -> None:
         """Close the destinations; each has until `deadline` (monotonic seconds)."""
-        self._evaluations.close(max(0.0, deadline - time.monotonic()))
-        for destination in self._destinations:
+        own = [(destination.name, destination) for destination in self._destinations]
+        for name, part in [*((f"feedback of {name}", part) for name, part in self._evaluations.parts), *own]:
             try:
-                destination.close(max(0.0, deadline - time.monotonic()))
+                part.close(max(0.0, deadline - time.monotonic()))
             except Exception as fault:
-                report_fault(f"closing {destination.name}", fault)
+                report_fault(f"closing {name}", fault)
 
     def _take(self) -> Call | Feedback | Marker | None:
         inbox, accounts = self._inbox, self._accounts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracer.export.destination import Delivery, Destination
+from tracer.export.notices import no_place_for_events
 from tracer.export.transport import Transport
 from tracer.pipeline.ledger import Books
 from tracer.pipeline.metering import Metrics
@@ -70,14 +71,10 @@ def make_destinations(settings: Settings) -> list[Destination]:
     """Make what `wanted` names; LangSmith may be several. One that cannot be made is reported in one line and left out."""
     made: list[Destination] = []
     spool = _spool(settings)
-    if settings.events and not _events_to(settings):
-        logger.warning(
-            "tracer: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=%s asks for events, and there is nowhere for them to go%s: set "
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT or OTEL_LOGS_EXPORTER=otlp, or a logger provider of OpenTelemetry.",
-            (settings.capture_message_content or "").upper(),
-            "" if settings.content_on_spans else ", so OpenTelemetry gets no prompts and answers",
-        )
-    for name in wanted(settings):
+    names = wanted(settings)
+    if settings.events and not {HOST_LOGS, OTLP_LOGS}.intersection(names):
+        logger.warning("tracer: %s", no_place_for_events(settings))
+    for name in names:
         try:
             made += _make(name, settings, spool)
         except Exception as error:

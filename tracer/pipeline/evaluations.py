@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tracer.evaluation import Feedback
-from tracer.export.destination import Delivery, Destination, FeedbackDestination, part_for_feedback
+from tracer.export.destination import Delivery, Destination, FeedbackDestination, add_count, part_for_feedback
 from tracer.pipeline.faults import swallow
 from tracer.pipeline.ledger import SHUT_DOWN, Account
 from tracer.pipeline.sender import Sender
@@ -32,7 +32,8 @@ class Evaluations:
         self._late = itertools.count()
         self._books = books
         self._accounts = {name: Account() for name in names}
-        self._parts: list[tuple[str, FeedbackDestination]] = []
+        self.parts: list[tuple[str, FeedbackDestination]] = []
+        """What takes feedback, by the name of its destination."""
         self._over = False
 
     # The caller's side.
@@ -54,18 +55,18 @@ class Evaluations:
                 part = part_for_feedback(destination)
                 if part is not None:
                     self._accounts.setdefault(destination.name, Account())
-                    self._parts.append((destination.name, part))
-        for sender, name in [(part, name) for name, part in self._parts if isinstance(part, Sender)]:
+                    self.parts.append((destination.name, part))
+        for sender, name in [(part, name) for name, part in self.parts if isinstance(part, Sender)]:
             sender.settle = self._settling(name)
 
     def senders(self) -> list[Sender]:
         """Those that deliver in threads of their own."""
-        return [part for _, part in self._parts if isinstance(part, Sender)]
+        return [part for _, part in self.parts if isinstance(part, Sender)]
 
     def export(self, given: Sequence[Feedback]) -> None:
         """Hand feedback to every destination that takes it."""
         recorded = [feedback for feedback in given if feedback.sampled]
-        taking = dict(self._parts)
+        taking = dict(self.parts)
         for name in self._accounts:
             delivery = Delivery(dropped={"error": len(recorded)})
             try:
@@ -103,9 +104,8 @@ class Evaluations:
         overflow, late = count_of(self._overflow), count_of(self._late)
         settled, given = account.settled, count_of(self._given)
         dropped = dict(account.dropped)
-        for reason, count in ((QUEUE_FULL, overflow), (SHUT_DOWN, late)):
-            if count:
-                dropped[reason] = dropped.get(reason, 0) + count
+        add_count(dropped, QUEUE_FULL, overflow)
+        add_count(dropped, SHUT_DOWN, late)
         return {
             "given": given,
             "exported": account.exported,
@@ -115,14 +115,6 @@ class Evaluations:
             **({"spooled": account.spooled, "recovered": account.recovered} if spooling else {}),
             **({"stopped": account.stopped} if account.stopped else {}),
         }
-
-    def close(self, timeout: float) -> None:
-        """Close the destinations' parts for feedback."""
-        for name, part in self._parts:
-            try:
-                part.close(timeout)
-            except Exception as fault:
-                swallow(f"closing feedback of {name}", fault)
 
     def close_books(self, reason: str) -> int:
         """Count what was not delivered as dropped; nothing is taken or counted after this. Gives the most that a destination lost."""

@@ -145,7 +145,7 @@ class Pipeline:
     def _say_end(self, lost: int) -> None:
         troubles = [sender.trouble for sender in self._batches.senders() if sender.trouble]
         say_lost(lost, count_of(self._inbox.overflow), troubles)
-        if self._accounts.balance():  # Metrics alone show no contents.
+        if self._accounts.any:  # Metrics alone show no contents.
             say_shortened(self._haste.shortened)
         say_spooled(self._accounts.spooled + self._evaluations.spooled, self._settings.spool, troubles)
 

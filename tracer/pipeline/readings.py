@@ -7,7 +7,6 @@ from collections import OrderedDict
 from tracer.call import UNFINISHED, Call
 from tracer.cost import Prices
 from tracer.evaluation import Feedback
-from tracer.export.loading import loading
 from tracer.masking.masker import Masker
 from tracer.reading import read_call
 from tracer.reading.answer import UNDER_WAY
@@ -45,8 +44,7 @@ class CallReader:
             record = read_call(call)
             if record.generation is not None:
                 self._background.settle(record.generation)
-                with loading:  # The first one imports the bundled prices.
-                    record.generation.cost = self._prices.cost_of(record.generation)
+                record.generation.cost = self._prices.cost_of(record.generation)
                 _learn(record)
         except Exception as fault:
             if not report_fault("reading a call", fault):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tracer.export.destination import add_count
 from tracer.export.transport import Item
 from tracer.spool.file import SpoolError, SpoolFile
 
@@ -56,7 +57,7 @@ class Shelf:
             file = self._spool.own()
             if file is not self._file:
                 # Somebody deleted the earlier one.
-                _add(lost, "spool deleted", self.behind)
+                add_count(lost, "spool deleted", self.behind)
                 self._file, self.behind = file, 0
             self._expire(file, lost)
             if not self._make_room(file, sum(item.weight for item in items), lost):
@@ -173,7 +174,7 @@ class Shelf:
         if excess > 0 and self.behind:
             items, records = file.drop_oldest(self.address, self._read_up_to.get(file, 0), max(excess, self._spool.most_bytes // 20))
             self.behind -= items
-            _add(lost, "spool full", records)
+            add_count(lost, "spool full", records)
             excess = self._spool.excess(size)
         if excess > 0:
             text = f"the spool {self._spool.directory} is full (TRACER_SPOOL_BYTES); recording goes on in memory"
@@ -187,11 +188,6 @@ class Shelf:
         self._next_expiry = now + _EXPIRE
         items, records = file.expire(time.time() - self._spool.most_age, self.address, self._read_up_to.get(file, 0))
         self.behind -= items
-        _add(lost, "spool age", records)
+        add_count(lost, "spool age", records)
         if records:
             self._spool.lost_by_age(records)
-
-
-def _add(counts: dict[str, int], reason: str, count: int) -> None:
-    if count:
-        counts[reason] = counts.get(reason, 0) + count

@@ -70,10 +70,7 @@ class Subject:
     @cached_property
     def tools(self) -> list[dict[str, Any]]:
         """Definitions of the tools that were offered."""
-        found = self.content(names.TOOL_DEFINITIONS)
-        return (
-            [cast("dict[str, Any]", tool) for tool in cast("list[Any]", found) if isinstance(tool, dict)] if isinstance(found, list) else []
-        )
+        return objects_in(self.content(names.TOOL_DEFINITIONS))
 
     def content(self, name: str) -> object:
         """The value of an attribute whose text is JSON; None where it is not there."""
