@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -13,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.backends.programs import environment
+from tests.backends.programs import run_measured
 
 MODEL_KINDS = ("llm", "embedding")
 ENVIRONMENT = "proof"
@@ -107,22 +105,9 @@ def rows_of(store: Path, service: str) -> Iterable[Row]:
 
 def send(otlp: str, store: Path, service: str, arguments: list[str], **variables: str) -> Run:
     """The traffic in a process of its own, through the collector at `otlp`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.backends.dashboard_traffic", *arguments],
-        env=environment(
-            OTEL_EXPORTER_OTLP_ENDPOINT=otlp,
-            TRACER_METRICS="v1.41",
-            TRACER_LOCAL=str(store),
-            TRACER_QUIET="true",
-            TRACER_EXIT_TIMEOUT="30",
-            OTEL_SERVICE_NAME=service,
-            **{"OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={ENVIRONMENT}", **variables},
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    program = ["-m", "tests.backends.dashboard_traffic", *arguments]
+    place = {"OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name={ENVIRONMENT}", **variables}
+    done = run_measured(program, otlp, store, service, **place)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     return Run(

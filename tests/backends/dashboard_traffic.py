@@ -17,9 +17,10 @@ from typing import Any
 import openai
 
 import tracer
+from tests.integration.metrics_support import ask_by
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import Recording, load
-from tracer.replay.sdk import call_arguments, client_arguments
+from tracer.replay.sdk import client_arguments
 from tracer.replay.server import ReplayServer
 from tracer.runtime import report_fault
 
@@ -73,17 +74,7 @@ class Traffic:
         arguments: dict[str, Any] = {**client_arguments(self.server, recording, behaviour), "max_retries": retries}
         http = openai.DefaultHttpxClient(event_hooks={"response": [self.wire.seen]})
         with (openai.AzureOpenAI if recording.azure else openai.OpenAI)(**arguments, http_client=http) as bare:
-            client = tracer.wrap(bare)
-            function: Any = client.chat.completions.create if recording.api == "chat" else client.embeddings.create
-            try:
-                answer = function(**call_arguments(recording, function))
-                if hasattr(answer, "__next__"):
-                    for number, _ in enumerate(answer, 1):
-                        if number == stop_after:
-                            break
-                    answer.close()
-            except openai.APIError:
-                pass
+            ask_by(bare, recording, stop_after)
 
     def of_one_user(self, recordings: list[Recording]) -> None:
         """An agent's work: every recording once, retries, failures, a stream that is stopped, a tool and a retrieval."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.backends.programs import Stack, environment, get, poll
+from tests.backends.programs import Stack, get, poll, run_measured
 from tracer.metrics.instruments import COUNTER, HISTOGRAM, INSTRUMENTS, Instrument
 from tracer.store.reader import StoreReader
 
@@ -64,22 +63,7 @@ class Ran:
 def run(stack: Stack, folder: Path, **variables: str) -> Ran:
     service = f"metrics-{uuid.uuid4().hex[:8]}"
     store = folder / "store.sqlite"
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment(
-            OTEL_EXPORTER_OTLP_ENDPOINT=stack.otlp,
-            TRACER_METRICS="v1.41",
-            TRACER_LOCAL=str(store),
-            TRACER_QUIET="true",
-            TRACER_EXIT_TIMEOUT="30",
-            OTEL_SERVICE_NAME=service,
-            **variables,
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
+    done = run_measured(["-c", PROGRAM], stack.otlp, store, service, **variables)
     assert (done.returncode, done.stderr) == (0, "")
     with StoreReader(store) as reader:
         rows = [span for trace in reader.traces(1000) for span in trace.spans if span.name != "attempt"]

@@ -13,11 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import yaml
 
-from tests.backends.programs import CONFIGS, Ports, Stack, environment, get, local, poll
+from tests.backends.programs import Ports, Stack, environment, get, local, poll, tempo_by_its_own_limits
 from tests.backends.read_back import Seen, jaeger, relay, sent, tempo
-from tools.stack import backends
 
 PROGRAM = """
 import openai, tracer
@@ -169,13 +167,9 @@ def test_small_spans_beside_a_large_one_come_back(stack: Stack, large: Told, bac
 
 def test_tempo_with_its_own_limits_cuts_prompts_and_the_shipped_ones_do_not(stack: Stack, told: Told, tmp_path: Path) -> None:
     """What tempo.yaml is shipped for: with Tempo's default of 2,048 bytes messages are no JSON any more."""
-    plain = yaml.safe_load((CONFIGS / "tempo.yaml").read_text())
-    assert plain["distributor"].pop("max_attribute_bytes") == 4_194_304
-    config = tmp_path / "tempo.yaml"
-    config.write_text(yaml.safe_dump(plain))
     ports = Ports.free()
     cut = Stack(otlp="", tempo=f"http://{local(ports.tempo_http)}")
-    with backends.tempo(tmp_path, ports, config=config):
+    with tempo_by_its_own_limits(tmp_path, ports):
         trace_id = _one_prompt(ports, tmp_path)
         (span,) = poll(lambda: tempo(cut, trace_id)).values()
     text = span.attributes["input.value"]

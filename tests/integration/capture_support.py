@@ -110,6 +110,13 @@ async def close_http_clients() -> None:
             client.close()
 
 
+async def captured_calls() -> AsyncIterator[Calls]:
+    """For a fixture: recording is on, and HTTP clients are closed afterwards."""
+    with capturing() as captured:
+        yield captured
+    await close_http_clients()
+
+
 def make_client(
     server: ReplayServer, recording: Recording | str, behaviour: Behaviour | None = None, *, asynchronous: bool = False, **more: Any
 ) -> Any:

@@ -285,3 +285,9 @@ def any_server() -> Generator[AnyServer, None, None]:
 
     with running_server(Server(("127.0.0.1", 0), Handler)) as owner.address:
         yield owner
+
+
+def serving_anything() -> Iterator[AnyServer]:
+    """For a fixture."""
+    with any_server() as running:
+        yield running

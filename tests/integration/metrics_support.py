@@ -132,17 +132,22 @@ def receiving(statuses: list[int] | None = None) -> Generator[Receiver, None, No
 def ask(server: ReplayServer, recording: Any, behaviour: Behaviour | None = None, stop_after: int = -1, **more: Any) -> None:
     """One recorded call through a traced client; errors of the provider are what the recording says."""
     with openai.OpenAI(**{**client_arguments(server, recording, behaviour), **more}) as bare:
-        client = tracer.wrap(bare)
-        function: Any = client.chat.completions.create if recording.api == "chat" else client.embeddings.create
-        try:
-            answer = function(**call_arguments(recording, function))
-            if hasattr(answer, "__next__"):
-                for number, _ in enumerate(answer, 1):
-                    if number == stop_after:
-                        break
-                answer.close()
-        except openai.APIError:
-            pass
+        ask_by(bare, recording, stop_after)
+
+
+def ask_by(bare: openai.OpenAI, recording: Any, stop_after: int = -1) -> None:
+    """The same through a traced copy of a client."""
+    client = tracer.wrap(bare)
+    function: Any = client.chat.completions.create if recording.api == "chat" else client.embeddings.create
+    try:
+        answer = function(**call_arguments(recording, function))
+        if hasattr(answer, "__next__"):
+            for number, _ in enumerate(answer, 1):
+                if number == stop_after:
+                    break
+            answer.close()
+    except openai.APIError:
+        pass
 
 
 def mix(server: ReplayServer) -> int:

@@ -8,7 +8,7 @@ import io
 import json
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ import openai
 import pytest
 
 import tracer
-from tests.integration.capture_support import Calls, async_http_client, capturing, close_http_clients, ended, http_client, need
-from tests.integration.endpoint_support import AnyServer, any_server
+from tests.integration.capture_support import Calls, async_http_client, captured_calls, ended, http_client, need
+from tests.integration.endpoint_support import AnyServer, serving_anything
 from tests.support import PATIENCE
 from tracer.call import Call
 from tracer.export.attributes import attributes_of
@@ -33,17 +33,8 @@ PICTURE = base64.b64encode(b"\x89PNG" * 40_000).decode()
 USAGE = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[AnyServer]:
-    with any_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def calls() -> AsyncIterator[Calls]:
-    with capturing() as captured:
-        yield captured
-    await close_http_clients()
+server = pytest.fixture(scope="module")(serving_anything)
+calls = pytest.fixture(captured_calls)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anthropic
@@ -14,9 +13,9 @@ import pytest
 from anthropic._resource import SyncAPIResource as AnthropicResource  # pyright: ignore[reportPrivateUsage]
 from openai._resource import SyncAPIResource as OpenAIResource  # pyright: ignore[reportPrivateUsage]
 
-from tests.integration.capture_support import Calls, async_http_client, capturing, close_http_clients, http_client
+from tests.integration.capture_support import Calls, async_http_client, captured_calls, http_client
 from tests.integration.endpoint_checks import OPERATIONS, check_record, compared
-from tests.integration.endpoint_support import AnyServer, Method, answer_of, any_server, methods_of
+from tests.integration.endpoint_support import AnyServer, Method, answer_of, methods_of, serving_anything
 from tests.support import ROOT
 from tracer.reading.facts import FACTS, PARAMETERS
 
@@ -42,17 +41,8 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[AnyServer]:
-    with any_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def calls() -> AsyncIterator[Calls]:
-    with capturing() as captured:
-        yield captured
-    await close_http_clients()
+server = pytest.fixture(scope="module")(serving_anything)
+calls = pytest.fixture(captured_calls)
 
 
 def client_at(server: AnyServer, sdk: str, *, asynchronous: bool) -> Any:

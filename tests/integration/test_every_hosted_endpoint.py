@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ from openai._resource import SyncAPIResource as OpenAIResource  # pyright: ignor
 from openai.lib.azure import _deployments_endpoints as deployment_paths  # pyright: ignore[reportPrivateUsage]
 
 import tracer
-from tests.integration.capture_support import Calls, async_http_client, capturing, close_http_clients, http_client
+from tests.integration.capture_support import Calls, async_http_client, captured_calls, http_client
 from tests.integration.endpoint_checks import check_record, compared
-from tests.integration.endpoint_support import PRIVATE, AnyServer, Method, answer_of, any_server, methods_of
+from tests.integration.endpoint_support import PRIVATE, AnyServer, Method, answer_of, methods_of, serving_anything
 from tracer.call import FAILED
 
 VERSION = "2024-10-21"
@@ -32,17 +32,8 @@ LOOKED_AT: Any = openai.AzureOpenAI(api_key="none", azure_endpoint="http://127.0
 METHODS = [method for method in methods_of(LOOKED_AT, OpenAIResource) if "organization." not in method.name]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[AnyServer]:
-    with any_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def calls() -> AsyncIterator[Calls]:
-    with capturing() as captured:
-        yield captured
-    await close_http_clients()
+server = pytest.fixture(scope="module")(serving_anything)
+calls = pytest.fixture(captured_calls)
 
 
 # Azure.

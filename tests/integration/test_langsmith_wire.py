@@ -196,6 +196,15 @@ def test_nothing_is_lost_and_nothing_is_there_twice(fault: str, profile: str, ca
         destination.sender.close(1)
 
 
+def deliver_twice_ten(server: LangSmith) -> None:
+    destination = delivering(server)
+    destination.deliver([a_record(number) for number in range(10)])
+    destination.deliver([a_record(number) for number in range(10, 20)])
+    assert destination.outcome == (20, {})
+    assert server.names == numbered(20)
+    assert set(server.counts.values()) == {1}
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("status", [404, 405])
 def test_without_the_form_every_profile_gets_every_run_once(status: int, profile: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -203,12 +212,7 @@ def test_without_the_form_every_profile_gets_every_run_once(status: int, profile
         return Fault(status) if request.path == "/runs/multipart" else None
 
     with langsmith(PROFILES[profile], choose=refused) as server:
-        destination = delivering(server)
-        destination.deliver([a_record(number) for number in range(10)])
-        destination.deliver([a_record(number) for number in range(10, 20)])
-        assert destination.outcome == (20, {})
-        assert server.names == numbered(20)
-        assert set(server.counts.values()) == {1}
+        deliver_twice_ten(server)
         # What it does not know it is not asked for again.
         assert [request.path for request in server.ingests].count("/runs/multipart") == (0 if profile == "batch only" else 1)
         assert of_the_export(caplog) == []
@@ -221,12 +225,7 @@ def test_what_cannot_be_read_compressed_every_profile_gets_plain(status: int, pr
         return Fault(status) if "content-encoding" in request.headers else None
 
     with langsmith(PROFILES[profile], choose=refused) as server:
-        destination = delivering(server)
-        destination.deliver([a_record(number) for number in range(10)])
-        destination.deliver([a_record(number) for number in range(10, 20)])
-        assert destination.outcome == (20, {})
-        assert server.names == numbered(20)
-        assert set(server.counts.values()) == {1}
+        deliver_twice_ten(server)
         compressed = [request for request in server.ingests if "content-encoding" in request.headers]
         assert len(compressed) == (1 if profile in ("full", "small limits") else 0)
         assert of_the_export(caplog) == []
