@@ -49,6 +49,7 @@ _CALLS = p.total("tracer_calls_total", _KINDS, "10m", MODEL)
 _ATTEMPTS = p.total("tracer_attempts_total", "", "5m", MODEL)
 _COMPLETED = p.total("tracer_calls_total", f'{_KINDS},tracer_outcome="completed"', "1h", MODEL)
 _BUDGET = f"scalar({DAILY_BUDGET})"
+_SPENT = f"{p.total('tracer_cost_total', _USD, '1d', WHOSE)} / {_BUDGET}"
 
 ALERTS = (
     Alert(
@@ -95,7 +96,7 @@ ALERTS = (
     ),
     Alert(
         "TracerBudgetNearlyUsed",
-        f"{p.total('tracer_cost_total', _USD, '1d', WHOSE)} / {_BUDGET}",
+        _SPENT,
         0.8,
         WARNING,
         "{{ $labels.service_name }} has used {{ $value | humanizePercentage }} of its daily budget",
@@ -105,7 +106,7 @@ ALERTS = (
     ),
     Alert(
         "TracerBudgetUsed",
-        f"{p.total('tracer_cost_total', _USD, '1d', WHOSE)} / {_BUDGET}",
+        _SPENT,
         1,
         CRITICAL,
         "{{ $labels.service_name }} has used {{ $value | humanizePercentage }} of its daily budget",

@@ -92,7 +92,7 @@ PANELS = (
         "currencyUSD",
         (Query(p.total(_COST, _USD, p.INTERVAL, "gen_ai_request_model"), "cost by model", "{{gen_ai_request_model}}"),),
         "Bars add up to the cost.",
-        search=t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"'),
+        search=t.of_series("span.gen_ai.request.model"),
     ),
     Panel(
         "Cost by service",
@@ -100,7 +100,7 @@ PANELS = (
         "currencyUSD",
         (Query(p.total(_COST, _USD, p.INTERVAL, "service_name"), "cost by service", "{{service_name}}"),),
         "Bars add up to the cost.",
-        search=t.found(f'{t.CALL} && resource.service.name = "${{__field.labels.service_name}}"'),
+        search=t.of_series("resource.service.name", t.CALL),
     ),
     Panel(
         "By model",
@@ -108,7 +108,7 @@ PANELS = (
         "currencyUSD",
         (Query(p.total(_COST, _USD, by="gen_ai_request_model"), "cost by model", "{{gen_ai_request_model}}"),),
         "In this time.",
-        search=t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"'),
+        search=t.of_series("span.gen_ai.request.model"),
         width=8,
     ),
     Panel(
@@ -117,7 +117,7 @@ PANELS = (
         "currencyUSD",
         (Query(p.total(_COST, _USD, by="gen_ai_provider_name"), "cost by provider", "{{gen_ai_provider_name}}"),),
         "In this time.",
-        search=t.found(f'{t.MODEL_CALL} && span.gen_ai.provider.name = "${{__field.labels.gen_ai_provider_name}}"'),
+        search=t.of_series("span.gen_ai.provider.name"),
         width=8,
     ),
     Panel(
@@ -132,7 +132,7 @@ PANELS = (
             ),
         ),
         "Calls in this time.",
-        search=t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"'),
+        search=t.of_series("span.gen_ai.request.model"),
         width=8,
     ),
     _by_attribute(

@@ -12,7 +12,7 @@ _REASONING = "gen_ai_client_inference_usage_reasoning_output_tokens_total"
 _INPUT = f'{p.CALL},gen_ai_token_type="input"'
 _OUTPUT = f'{p.CALL},gen_ai_token_type="output"'
 _REFUSED = f'{p.CALL},http_response_status_code="429"'
-_OF_MODEL = t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"')
+_OF_MODEL = t.of_series("span.gen_ai.request.model")
 _RETRIED = t.found(f'{t.SERVICE} && name = "attempt" && span.http.response.status_code = 429')
 _CACHED = t.found(f"{t.MODEL_CALL} && span.gen_ai.usage.cache_read.input_tokens > 0")
 _STREAMS = t.found(f"{t.MODEL_CALL} && span.tracer.stream.chunks > 0")

@@ -103,7 +103,7 @@ PANELS = (
         "short",
         (Query(p.total(_CALLS, p.MODEL_CALL, p.INTERVAL, "tracer_outcome"), "model calls by outcome", "{{tracer_outcome}}"),),
         "Bars add up to the number of calls.",
-        search=t.found(f'{t.MODEL_CALL} && span.tracer.outcome = "${{__field.labels.tracer_outcome}}"'),
+        search=t.of_series("span.tracer.outcome"),
     ),
     Panel(
         "Errors by type",
@@ -111,7 +111,7 @@ PANELS = (
         "short",
         (Query(p.total(_CALLS, _FAILED, p.INTERVAL, "error_type"), "failed model calls by error type", "{{error_type}}"),),
         "Real failures only: those whose outcome is `failed`.",
-        search=t.found(f'{t.MODEL_CALL} && span.error.type = "${{__field.labels.error_type}}"'),
+        search=t.of_series("span.error.type"),
     ),
     Panel(
         "Latency",
@@ -156,7 +156,7 @@ PANELS = (
             ),
         ),
         "At each point: what the hour before it has cost.",
-        search=t.found(f'{t.MODEL_CALL} && span.gen_ai.request.model = "${{__field.labels.gen_ai_request_model}}"'),
+        search=t.of_series("span.gen_ai.request.model"),
     ),
     Panel(
         "Top models",

@@ -31,6 +31,16 @@ def found(condition: str) -> str:
     return f"{{ {condition} }}"
 
 
+def of_series(attribute: str, calls: str = MODEL_CALL) -> str:
+    """The spans behind the series that was clicked on: its label is named like the attribute.
+
+    >>> of_series("span.error.type", "true")
+    '{ true && span.error.type = "${__field.labels.error_type}" }'
+    """
+    label = attribute.partition(".")[2].replace(".", "_")
+    return found(f'{calls} && {attribute} = "${{__field.labels.{label}}}"')
+
+
 def cost_by(attribute: str) -> str:
     """Money by an attribute of spans. Spans without the attribute are left out."""
     return f"{{ {CALL} && span.tracer.cost.total > 0.0 && {attribute} != nil }} | sum_over_time(span.tracer.cost.total) by ({attribute})"
