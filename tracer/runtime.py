@@ -9,6 +9,7 @@ import itertools
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -283,7 +284,21 @@ def report_fault(place: str, error: BaseException, silent: bool = False) -> bool
     runtime.faults[place] = seen + 1
     if seen == 0 and not silent and not sys.is_finalizing():
         try:
-            logger.warning("tracer: internal error in %s; the traced program is not affected", place, exc_info=error)
+            _log_fault(place, error)
         except Exception:
             pass  # The application's own handlers and filters may raise, and so does everything at the end of the stack.
     return not runtime.raise_faults
+
+
+def _log_fault(place: str, error: BaseException) -> None:
+    """Log an error with its traceback as a text.
+
+    Handlers may keep records, and a traceback keeps every frame below which it was raised: those of the caller too, whose streams would
+    live as long as the record.
+    """
+    if not logger.isEnabledFor(logging.WARNING):
+        return
+    text = "tracer: internal error in %s; the traced program is not affected"
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 0, text, (place,), None)
+    record.exc_text = "".join(traceback.format_exception(error)).rstrip("\n")
+    logger.handle(record)

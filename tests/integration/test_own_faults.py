@@ -24,6 +24,7 @@ from tests.integration.host_support import application, host_account
 from tests.integration.outcomes import Outcome
 from tests.integration.programs import PROGRAMS, outcome_of
 from tests.support import PATIENCE, Keeping, collecting, runtime_put_back, wait_until
+from tracer.host.later import Later
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
 from tracer.scope import EMPTY, find_through, leave
@@ -372,6 +373,26 @@ async def test_a_dropped_call_whose_processor_raises_more_than_an_exception(serv
         assert app.names[-1] == "after"
         account = tracer.status()["destinations"]["host"]
         assert (account["exported"], account["dropped"]) == (1, {"error": 2})
+
+
+async def test_what_is_said_of_a_fault_keeps_no_stream_alive(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A traceback holds its frames and theirs, and a handler may keep the record: the caller's stream would never be collected."""
+    monkeypatch.setattr(Later, "start", lambda later: setattr(later, "started", True))  # No thread: the next call does what is left.
+    with application() as app:
+        runtime.raise_faults = False
+        app.provider.add_span_processor(BrokenProcessor("end", RuntimeError))
+        tracer.configure(quiet=True)
+        wrapped = tracer.wrap(make_client(server, STREAM))
+        for _ in range(2):
+            pieces = create(wrapped, STREAM)
+            next(iter(pieces))
+            del pieces
+            wait_until(lambda: gc.collect() >= 0 and not tracer.status()["open"])
+        assert tracer.flush(PATIENCE)
+        assert "the application's bug" in caplog.text
+        assert tracer.status()["destinations"]["host"]["dropped"] == {"error": 2}
 
 
 async def test_a_client_that_cannot_be_copied_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
