@@ -44,7 +44,7 @@ def work(client, count):
         client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
 
 def timed(client):
-    threads = [threading.Thread(target=work, args=(client, CALLS // THREADS)) for _ in range(THREADS)]
+    threads = [threading.Thread(target=work, args=(client, (CALLS - BEFORE) // THREADS)) for _ in range(THREADS)]
     begun = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -55,13 +55,16 @@ def timed(client):
 bare = client()
 work(bare, 50)
 wrapped = tracer.wrap(client())
+if BEFORE:
+    work(wrapped, BEFORE)
+    tracer.flush(PATIENCE)
 seconds = timed(wrapped)
 tracer.shutdown(PATIENCE)
 status = tracer.status()
 at = status["destinations"]["otlp"]
 closes = status["started"] == CALLS == at["exported"] + at["queued"] + sum(at["dropped"].values())
 print(json.dumps({
-    "exported": at["exported"], "dropped": at["dropped"], "closes": closes, "rate": CALLS / seconds,
+    "exported": at["exported"], "dropped": at["dropped"], "closes": closes, "rate": (CALLS - BEFORE) / seconds,
     "peak": peak(),
 }))
 """
@@ -70,13 +73,18 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """A row. `records` is TRACER_QUEUE_RECORDS, None for the default."""
+    """A row. `records` is TRACER_QUEUE_RECORDS, None for the default.
+
+    `before` of the calls are made and delivered before the flood: what is loaded at the first of them, against threads that never rest,
+    takes as long as a small queue needs to be full.
+    """
 
     threads: int
     fault: str = ""
     calls: int = CALLS
     records: int | None = None
     patience: float = 60.0
+    before: int = 0
 
     @property
     def promise(self) -> str:
@@ -103,7 +111,7 @@ def measure(row: Flood) -> Flooded:
     """Run the program."""
     with backend(row.fault) as state:
         limit = {} if row.records is None else {"TRACER_QUEUE_RECORDS": str(row.records)}
-        code = PROGRAM.replace("CALLS", str(row.calls)).replace("THREADS", str(row.threads)).replace("PATIENCE", str(row.patience))
+        code = PROGRAM.replace("CALLS", str(row.calls)).replace("BEFORE", str(row.before)).replace("THREADS", str(row.threads)).replace("PATIENCE", str(row.patience))
         ended = run_long_program(code, 900, {"OTEL_EXPORTER_OTLP_ENDPOINT": state.url, "TRACER_QUIET": "1", **limit})
         assert ended.status == 0, ended.err
         told: dict[str, Any] = json.loads(ended.out)
