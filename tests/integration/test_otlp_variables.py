@@ -345,15 +345,17 @@ def test_records_are_gathered_until_there_are_enough(collector: Collector, envir
     environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
     environment.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")
-    for number in range(1, 4):
+    record_one()
+    wait_until(lambda: sizes(collector) == [1])
+    for number in range(2, 5):
         record_one()
         # Each is handed on by itself; without the delay it would be sent by itself.
         wait_until(lambda number=number: taken() == number)
-    wait_until(lambda: bool(collector.requests))
-    assert sizes(collector) == [3]
+    wait_until(lambda: len(collector.requests) == 2)
+    assert sizes(collector) == [1, 3]
     record_one()
     assert tracer.flush(PATIENCE)
-    assert sizes(collector) == [3, 1]
+    assert sizes(collector) == [1, 3, 1]
 
 
 def test_queue_size(environment: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,9 @@ def measure(row: Flood) -> Flooded:
     """Run the program."""
     with backend(row.fault) as state:
         limit = {} if row.records is None else {"TRACER_QUEUE_RECORDS": str(row.records)}
-        code = PROGRAM.replace("CALLS", str(row.calls)).replace("BEFORE", str(row.before)).replace("THREADS", str(row.threads)).replace("PATIENCE", str(row.patience))
+        code = PROGRAM
+        for name, value in {"CALLS": row.calls, "BEFORE": row.before, "THREADS": row.threads, "PATIENCE": row.patience}.items():
+            code = code.replace(name, str(value))
         ended = run_long_program(code, 900, {"OTEL_EXPORTER_OTLP_ENDPOINT": state.url, "TRACER_QUIET": "1", **limit})
         assert ended.status == 0, ended.err
         told: dict[str, Any] = json.loads(ended.out)

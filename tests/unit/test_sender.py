@@ -12,9 +12,11 @@ from tests.support import PATIENCE, Delivering, wait_until
 from tracer.call import Call
 from tracer.export.transport import ACCEPTED, REFUSED, RETRY, STOP, Item, Limits, Packed, Verdict
 from tracer.pipeline.backoff import Pace
+from tracer.pipeline.destinations import make_destinations
 from tracer.pipeline.sender import Gather, Sender
 from tracer.pipeline.waiting import Waiting
 from tracer.reading.record import Record
+from tracer.settings import Settings
 
 CONTENT = "content"
 Behaviour = Callable[[Sequence[Item]], Verdict]
@@ -374,17 +376,19 @@ def test_records_are_gathered_until_there_are_enough_or_somebody_waits_for_them(
     sender = Sender(wire, 100, 1 << 20, gather=Gather(seconds=600, records=3))
     try:
         sender.export([record(0)])
+        wait_until(lambda: len(wire.accepted) == 1)
         sender.export([record(1)])
-        assert wire.requests == []
         sender.export([record(2)])
-        wait_until(lambda: len(wire.accepted) == 3)
-        assert wire.requests == [names(0, 3)]
+        assert wire.requests == [names(0, 1)]
         sender.export([record(3)])
-        assert sender.flush(PATIENCE)
-        assert wire.requests == [names(0, 3), names(3, 4)]
+        wait_until(lambda: len(wire.accepted) == 4)
+        assert wire.requests == [names(0, 1), names(1, 4)]
         sender.export([record(4)])
+        assert sender.flush(PATIENCE)
+        assert wire.requests == [names(0, 1), names(1, 4), names(4, 5)]
+        sender.export([record(5)])
         sender.finish(time.monotonic() + PATIENCE)
-        wait_until(lambda: len(wire.accepted) == 5)
+        wait_until(lambda: len(wire.accepted) == 6)
     finally:
         sender.close(1)
 
@@ -396,6 +400,19 @@ def test_records_are_gathered_for_a_while() -> None:
         began = time.monotonic()
         sender.export([record(0)])
         wait_until(lambda: len(wire.accepted) == 1)
+        sender.export([record(1)])
+        wait_until(lambda: len(wire.accepted) == 2)
         assert time.monotonic() - began >= 0.05
     finally:
         sender.close(1)
+
+
+def test_what_goes_over_the_network_is_gathered_unless_something_else_is_set() -> None:
+    places = Settings(
+        otlp_endpoint="http://127.0.0.1:9", langsmith_tracing=True, langsmith_key="none", langsmith_endpoint="http://127.0.0.1:9"
+    )
+    senders = [made for made in make_destinations(places) if isinstance(made, Sender)]
+    assert {made.name: made._gather.seconds for made in senders} == {"otlp": 0.25, "langsmith": 0.25}
+    (otlp,) = make_destinations(Settings(otlp_endpoint="http://127.0.0.1:9", otlp_schedule_delay=0.0))
+    assert isinstance(otlp, Sender)
+    assert otlp._gather.seconds == 0.0

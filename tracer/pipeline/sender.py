@@ -28,7 +28,10 @@ PACE = Pace()
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Records are gathered for so many seconds, or until there are so many, before they are sent."""
+    """What comes within so many seconds after a request is gathered until they are over, or until there are so many records.
+
+    So the first record after a rest goes at once, and a request, which costs as much as several records, carries what it can.
+    """
 
     seconds: float = 0.0
     records: int = 1
@@ -41,8 +44,7 @@ _LEAST_TIMEOUT = 0.05
 class Sender:
     """A destination of the pipeline that delivers through a `Transport`.
 
-    Making one starts nothing; the thread begins with the first item. An object belongs to the process that made it. `gather`: what waits is
-    sent when this has said so.
+    Making one starts nothing; the thread begins with the first item. An object belongs to the process that made it.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Sender:
         self._transport = transport
         self._gather = gather or Gather()
         self._gathered = 0.0
+        self._asked = float("-inf")
         self._changed = threading.Condition()
         limits = (most_records, most_bytes, transport.shorten)
         self._waiting = Waiting(*limits) if shelf is None else SpooledWaiting(*limits, shelf)
@@ -99,7 +102,7 @@ class Sender:
     def _put(self, items: Sequence[Item], delivery: Delivery) -> Delivery:
         with self._changed:
             if not self._waiting.has_work():
-                self._gathered = time.monotonic() + self._gather.seconds
+                self._gathered = self._asked + self._gather.seconds
             lost = self._waiting.put_all(items)
             if self._waiting.records >= self._gather.records:
                 self._gathered = 0.0
@@ -233,6 +236,7 @@ class Sender:
         with self._changed:
             batch = self._waiting.take(min(limits.most_items, outcomes.most_items), int(min(limits.most_bytes, outcomes.most_batch_bytes)))
             self._busy = bool(batch) and outcomes.stopped is None
+            self._asked = time.monotonic()
         if not batch:
             return
         if outcomes.stopped is not None:

@@ -143,10 +143,9 @@ class Traces(Table):
     otlp_schedule_delay: float = setting(
         "OTEL_BSP_SCHEDULE_DELAY",
         parse=parsing.milliseconds,
-        default=0.0,
+        default=250.0,
         accepted="milliseconds, 0 or more",
-        meaning="How long records are gathered for one OTLP request, in milliseconds, unless there are enough of them before.",
-        default_text="`0`: sent as they come",
+        meaning="Milliseconds between two OTLP requests, in which records are gathered, unless there are enough of them before.",
     )
     otlp_export_timeout: float = setting(
         "OTEL_BSP_EXPORT_TIMEOUT",
