@@ -278,9 +278,11 @@ def run_file(file: Path, code: str, **environment: str) -> Ended:
 
 
 def _start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    # Whoever looks into the store afterwards has not asked how soon it is written: on a busy machine two seconds are little.
+    patient = {"TRACER_EXIT_TIMEOUT": str(PATIENCE)} if "TRACER_LOCAL" in environment else {}
     return subprocess.Popen(
         [sys.executable, *arguments],
-        env={**clean_environment(), "PYTHONPATH": str(ROOT), **environment},
+        env={**clean_environment(), "PYTHONPATH": str(ROOT), **patient, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
