@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from tracer.call import AGENT, CHAIN, EMBEDDING, FAILED, LLM, TOOL, Call
 from tracer.export import names
@@ -22,7 +21,6 @@ OWN_SPAN = "span"
 _DOUBLES = frozenset(("temperature", "top_p", "frequency_penalty", "presence_penalty"))
 _COUNTED = (names.CHAT, names.TEXT_COMPLETION, names.EMBEDDINGS)
 _SHORT = 256
-_INT64 = range(-(2**63), 2**63)
 _OURS = frozenset((names.OUTCOME, names.RUN_ID))
 
 
@@ -112,14 +110,12 @@ def _add(attributes: dict[str, AttributeValue], values: Mapping[str, object]) ->
         if value is None:
             continue
         # Most values are as they should be already; asking that first spares half of the time.
-        kind = type(value)
-        if kind is str:
-            text = cast("str", value)
-            if text and len(text) <= _SHORT and text.isascii():
-                attributes[name] = text
+        if type(value) is str:
+            if 0 < len(value) <= _SHORT and value.isascii():
+                attributes[name] = value
                 continue
-        elif kind is float or (kind is int and value in _INT64):
-            attributes[name] = cast("float", value)
+        elif type(value) is float or (type(value) is int and value.bit_length() < 64):
+            attributes[name] = value
             continue
         safe = attribute_value(value)
         if safe is not None:
@@ -238,7 +234,7 @@ def _put_place(call: Call, generation: Generation | None, values: dict[str, obje
     values[names.SESSION_ID] = call.session
     values[names.CONVERSATION_ID] = conversation or call.session
     values[names.USER_ID] = call.user
-    values[names.TAGS] = call.tags
+    values[names.TAGS] = call.tags or None
 
 
 def _put_outcome(record: Record, values: dict[str, object]) -> None:

@@ -26,8 +26,8 @@ def id_text(run_id: int) -> str:
     >>> id_text(0x0199_0000_0000_7000_8000_0000_0000_0001)
     '01990000-0000-7000-8000-000000000001'
     """
-    digits = f"{run_id:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    pairs = run_id.to_bytes(16, "big").hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"
 
 
 def shorten_text(text: str, limit: int) -> str:
