@@ -52,13 +52,13 @@ def long_words(data: bytes) -> bytes:
     >>> long_words(b'{"role":"user","content":"My key is sk-0123456789abcdef."}')
     b'sk-0123456789abcdef.'
     """
-    shape = data.translate(_SHAPE)
+    find = (data.translate(_SHAPE) + b" ").find
     words: list[bytes] = []
-    start = shape.find(_LONG)
+    start = find(_LONG)
     while start >= 0:
-        end = shape.find(b" ", start)
-        words.append(data[start:end] if end >= 0 else data[start:])
-        start = shape.find(_LONG, end) if end >= 0 else -1
+        end = find(b" ", start)
+        words.append(data[start:end])
+        start = find(_LONG, end)
     return b" ".join(words)
 
 

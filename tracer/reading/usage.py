@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import fields as fields_of
+from operator import attrgetter
 
 from tracer.reading.generation import Usage
 from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object, kind, note, object_at, whole_at
@@ -11,42 +12,42 @@ from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object,
 _NOT_COUNTS = ("cost", "raw", "others")
 _NAMES_OF_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _NAMES_OF_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
-_COUNTS = tuple(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS)
+_counts_of = attrgetter(*(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS))
 
 
 # For each place the names that it may have, and the count that they tell; the first name that tells it wins.
-_TOTALS = (
-    ("prompt_tokens", "input"),
-    ("input_tokens", "input"),
-    ("completion_tokens", "output"),
-    ("output_tokens", "output"),
-    ("total_tokens", "total"),
-)
-_INPUT_DETAILS = (
-    ("cached_tokens", "cache_read"),
+_TOTALS = {
+    "prompt_tokens": "input",
+    "input_tokens": "input",
+    "completion_tokens": "output",
+    "output_tokens": "output",
+    "total_tokens": "total",
+}
+_INPUT_DETAILS = {
+    "cached_tokens": "cache_read",
     # OpenRouter, LiteLLM, Alibaba.
-    ("cache_write_tokens", "cache_write"),
-    ("cache_creation_tokens", "cache_write"),
-    ("cache_creation_input_tokens", "cache_write"),
-    ("audio_tokens", "input_audio"),
-    ("text_tokens", "input_text"),
-    ("image_tokens", "input_image"),
-)
-_OUTPUT_DETAILS = (
-    ("reasoning_tokens", "reasoning"),
-    ("audio_tokens", "output_audio"),
-    ("text_tokens", "output_text"),
-    ("image_tokens", "output_image"),
-)
-_BESIDE_TOTALS = (
+    "cache_write_tokens": "cache_write",
+    "cache_creation_tokens": "cache_write",
+    "cache_creation_input_tokens": "cache_write",
+    "audio_tokens": "input_audio",
+    "text_tokens": "input_text",
+    "image_tokens": "input_image",
+}
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": "reasoning",
+    "audio_tokens": "output_audio",
+    "text_tokens": "output_text",
+    "image_tokens": "output_image",
+}
+_BESIDE_TOTALS = {
     # DeepSeek, Moonshot and Together, Mistral, LiteLLM.
-    ("prompt_cache_hit_tokens", "cache_read"),
-    ("cached_tokens", "cache_read"),
-    ("num_cached_tokens", "cache_read"),
-    ("cache_read_input_tokens", "cache_read"),
-    ("cache_creation_input_tokens", "cache_write"),
-    ("reasoning_tokens", "reasoning"),
-)
+    "prompt_cache_hit_tokens": "cache_read",
+    "cached_tokens": "cache_read",
+    "num_cached_tokens": "cache_read",
+    "cache_read_input_tokens": "cache_read",
+    "cache_creation_input_tokens": "cache_write",
+    "reasoning_tokens": "reasoning",
+}
 
 
 def read_usage(answer: Json, problems: Problems) -> Usage | None:
@@ -73,14 +74,15 @@ def read_usage(answer: Json, problems: Problems) -> Usage | None:
     _read_counts(source, _BESIDE_TOTALS, usage, problems)
     _put_reasoning_into_output(usage)
     usage.cost = _cost(source, problems)
-    if usage.cost is None and all(getattr(usage, name) is None for name in _COUNTS):
+    if usage.cost is None and set(_counts_of(usage)) == {None}:
         return None
     return usage
 
 
-def _read_counts(source: Json, names: Iterable[tuple[str, str]], usage: Usage, problems: Problems) -> None:
-    for name, count in names:
-        if name in source and getattr(usage, count) is None:
+def _read_counts(source: Json, counts: Mapping[str, str], usage: Usage, problems: Problems) -> None:
+    for name in filter(source.__contains__, counts):
+        count = counts[name]
+        if getattr(usage, count) is None:
             value = source[name]
             is_sound = type(value) is int and 0 <= value <= LARGEST
             setattr(usage, count, value if is_sound else _count(source, name, problems))

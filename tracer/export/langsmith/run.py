@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call, Failure
-from tracer.dotted_order import project_of
+from tracer.dotted_order import iso, project_of
 from tracer.export import names
 from tracer.export.langsmith import langchain_shape, openai_shape
 from tracer.export.langsmith.facts import runtime_json
-from tracer.export.langsmith.places import iso, place_of
+from tracer.export.langsmith.places import place_of
 from tracer.export.langsmith.usage import usage_metadata
 from tracer.export.spans import stack_trace
 from tracer.export.texts import shorten_text, well_formed
@@ -53,7 +53,7 @@ class LangSmithRun:
     serialized: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shown:
     """What of a run may be seen: by what the application records at all, and by `LANGSMITH_HIDE_*`."""
 
@@ -179,7 +179,7 @@ def _content(call: Call, generation: Generation | None, shown: _Shown, over: boo
     if shown.inputs:
         content.inputs = openai_shape.inputs_of(call, generation)
     if over:
-        content.outputs = openai_shape.outputs_of(call, generation) if shown.outputs else b"{}"
+        content.outputs = openai_shape.outputs_of(call, generation, usage) if shown.outputs else b"{}"
     return content
 
 
