@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from uuid import UUID
 
 from tracer.call import Ancestor, Call
@@ -72,8 +73,34 @@ def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:
     segments = [above] if above else []
     for run_id, wall in runs:
         start = max(start, (wall or _wall_of(run_id)) // 1000)
-        segments.append(f"{moment(start):{_TIME}}{UUID(int=run_id)}")
+        segments.append(f"{_second(start // 1_000_000)[1]}{start % 1_000_000:06}Z{id_text(run_id)}")
     return ".".join(segments), start
+
+
+def id_text(run_id: int) -> str:
+    """A run id as UUIDs are written; what `uuid.UUID` does takes three times as long.
+
+    >>> id_text(0x0199_0000_0000_7000_8000_0000_0000_0001)
+    '01990000-0000-7000-8000-000000000001'
+    """
+    pairs = run_id.to_bytes(16, "big").hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"
+
+
+def iso(microseconds: int) -> str:
+    """A time in Unix microseconds as LangSmith's runs have it.
+
+    >>> iso(1795422293002678)
+    '2026-11-23T08:24:53.002678+00:00'
+    """
+    return f"{_second(microseconds // 1_000_000)[0]}.{microseconds % 1_000_000:06}+00:00"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> tuple[str, str]:
+    """A second in Unix time, as runs have it and as dotted orders have it. Many runs begin and end in the same one."""
+    began = moment(seconds * 1_000_000)
+    return f"{began:%Y-%m-%dT%H:%M:%S}", f"{began:%Y%m%dT%H%M%S}"
 
 
 def moment(microseconds: int) -> datetime:

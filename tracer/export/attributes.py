@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from tracer.call import AGENT, CHAIN, EMBEDDING, FAILED, LLM, TOOL, Call
+from tracer.dotted_order import id_text
 from tracer.export import names
 from tracer.export.content import content_attributes
 from tracer.export.span import AttributeValue
-from tracer.export.texts import id_text, well_formed
+from tracer.export.texts import well_formed
 from tracer.export.values import attribute_value
 from tracer.reading.generation import Cost, Generation, Usage
 from tracer.reading.providers import provider_of_call
 from tracer.reading.record import Clocks, Record
+from tracer.reading.values import LARGEST
 from tracer.settings import Settings
 
 OWN_SPAN = "span"
@@ -22,7 +23,6 @@ OWN_SPAN = "span"
 _DOUBLES = frozenset(("temperature", "top_p", "frequency_penalty", "presence_penalty"))
 _COUNTED = (names.CHAT, names.TEXT_COMPLETION, names.EMBEDDINGS)
 _SHORT = 256
-_INT64 = range(-(2**63), 2**63)
 _OURS = frozenset((names.OUTCOME, names.RUN_ID))
 
 
@@ -45,10 +45,10 @@ def attributes_of(record: Record, settings: Settings, *, content: bool = True) -
         values = _request(call)
     _put_server(call, values)
     _put_place(call, generation, values)
-    _put_outcome(record, values)
-    if call.stream_clock is not None or record.clocks.chunks is not None:
-        values.update(_clocks(record.clocks))
     _add(attributes, values)
+    _put_outcome(record, attributes)
+    if call.stream_clock is not None or record.clocks.chunks is not None:
+        _add(attributes, _clocks(record.clocks))
     if content:
         attributes.update(content_attributes(record, settings.max_content))
     if call.metadata:
@@ -112,14 +112,12 @@ def _add(attributes: dict[str, AttributeValue], values: Mapping[str, object]) ->
         if value is None:
             continue
         # Most values are as they should be already; asking that first spares half of the time.
-        kind = type(value)
-        if kind is str:
-            text = cast("str", value)
-            if text and len(text) <= _SHORT and text.isascii():
-                attributes[name] = text
+        if type(value) is str:
+            if value and len(value) <= _SHORT and value.isascii():
+                attributes[name] = value
                 continue
-        elif kind is float or (kind is int and value in _INT64):
-            attributes[name] = cast("float", value)
+        elif (type(value) is int or type(value) is float) and -LARGEST <= value <= LARGEST:
+            attributes[name] = value
             continue
         safe = attribute_value(value)
         if safe is not None:
@@ -234,18 +232,25 @@ def _put_server(call: Call, values: dict[str, object]) -> None:
 
 def _put_place(call: Call, generation: Generation | None, values: dict[str, object]) -> None:
     """Where the call belongs. A conversation that the request names itself is closer to the provider than our session."""
-    conversation = generation.conversation_id if generation else None
-    values[names.SESSION_ID] = call.session
-    values[names.CONVERSATION_ID] = conversation or call.session
-    values[names.USER_ID] = call.user
-    values[names.TAGS] = call.tags
+    conversation = (generation.conversation_id if generation else None) or call.session
+    if call.session:
+        values[names.SESSION_ID] = call.session
+    if conversation:
+        values[names.CONVERSATION_ID] = conversation
+    if call.user:
+        values[names.USER_ID] = call.user
+    if call.tags:
+        values[names.TAGS] = call.tags
 
 
-def _put_outcome(record: Record, values: dict[str, object]) -> None:
-    values[names.OUTCOME] = record.outcome
-    values[names.RUN_ID] = id_text(record.call.run_id)
-    values[names.ERROR_TYPE] = error_type_of(record)
-    values[names.USAGE_SOURCE] = usage_source_of(record)
+def _put_outcome(record: Record, attributes: dict[str, AttributeValue]) -> None:
+    attributes[names.OUTCOME] = record.outcome
+    attributes[names.RUN_ID] = id_text(record.call.run_id)
+    if record.outcome == FAILED:
+        _add(attributes, {names.ERROR_TYPE: error_type_of(record)})
+    source = usage_source_of(record)
+    if source is not None:
+        attributes[names.USAGE_SOURCE] = source
 
 
 def usage_source_of(record: Record) -> str | None:

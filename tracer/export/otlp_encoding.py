@@ -6,10 +6,10 @@ Field numbers are those of `opentelemetry/proto/trace/v1/trace.proto` and `commo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import cast
 
-from tracer.export import names
 from tracer.export.limits import Bounded, SpanLimits
 from tracer.export.span import CLIENT, AttributeValue, SpanData, SpanEvent
 
@@ -23,20 +23,11 @@ _IS_REMOTE = 0x200
 _KIND_CLIENT = b"\x30\x03"
 _KIND_INTERNAL = b"\x30\x01"
 _MASK64 = (1 << 64) - 1
-# `KeyValue.value` of a number: its length, and the field of `AnyValue`.
-_A_DOUBLE = b"\x12\x09\x21"
-_AN_INTEGER = b"\x12\x02\x18"
 
-# Texts that come again with every call (names of models, operations, addresses) are kept as they were encoded.
+# What comes again with every call (names, models, operations, addresses) is kept as it was encoded: that many of each, and no long texts.
 _MOST_KEPT = 1024
-_SHORT = 64
-_texts: dict[tuple[str, str], bytes] = {}
-_names: dict[str, bytes] = {}
-_doubles: dict[str, bytes] = {}
-_integers: dict[str, bytes] = {}
-# Different with each call: kept, they would only push out what comes again.
-_UNIQUE = frozenset((names.RUN_ID, names.RESPONSE_ID))
-_small = [bytes((length,)) for length in range(128)]
+_SHORT = 32
+_kept = lru_cache(_MOST_KEPT)
 
 
 def encoded_span(span: SpanData, limits: SpanLimits | None = None) -> bytes:
@@ -77,33 +68,21 @@ def encoded_span(span: SpanData, limits: SpanLimits | None = None) -> bytes:
 
 def add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, AttributeValue]) -> None:
     """Append each attribute as a `KeyValue` in the field of `tag`."""
-    for name, value in attributes.items():
-        parts.append(tag)
-        kind = type(value)
-        if kind is str:
-            text = cast("str", value)
-            kept = _texts.get((name, text)) if len(text) <= _SHORT else None
-            parts.append(kept or _text_pair(name, text))
-        elif kind is float:
-            parts.append(_doubles.get(name) or _head(_doubles, name, _A_DOUBLE, 8))
-            parts.append(_DOUBLE(cast("float", value)))
-        elif kind is int and 0 <= cast("int", value) < 0x80:
-            parts.append(_integers.get(name) or _head(_integers, name, _AN_INTEGER, 1))
-            parts.append(_small[cast("int", value)])
-        else:
-            inside = _key(name) + field(b"\x12", _any_value(value))
-            parts.append(varint(len(inside)))
-            parts.append(inside)
+    pairs = [
+        (_short_text(name, value) if len(value) <= _SHORT else _text(name, value)) if type(value) is str else _other(name, value)
+        for name, value in attributes.items()
+    ]
+    if pairs:
+        parts += (tag, tag.join(pairs))
 
 
+@_kept
 def varint(number: int) -> bytes:
     """A number as protobuf writes it: seven bits a byte, the lowest first.
 
     >>> varint(300)
     b'\\xac\\x02'
     """
-    if number < 0x80:
-        return _small[number]
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)
@@ -114,40 +93,59 @@ def varint(number: int) -> bytes:
 
 def field(tag: bytes, data: bytes) -> bytes:
     """A field with a length: a text, bytes or a message."""
-    return b"%b%b%b" % (tag, varint(len(data)), data)
+    return tag + varint(len(data)) + data
 
 
-def _text_pair(name: str, value: str) -> bytes:
-    """Length and content of a `KeyValue` with a text."""
+# Length and content of a `KeyValue`, by the kind of its value.
+
+
+def _text(name: str, value: str) -> bytes:
     data = value.encode("utf-8", "replace")
-    text = field(b"\x0a", data)
-    key = _key(name)
-    inside = field(b"\x12", text)
-    pair = b"%b%b%b" % (varint(len(key) + len(inside)), key, inside)
-    if len(value) <= _SHORT and name not in _UNIQUE:
-        if len(_texts) >= _MOST_KEPT:
-            _texts.clear()
-        _texts[name, value] = pair
-    return pair
+    key, size = _key(name), len(data)
+    length = varint(size)
+    text = 1 + len(length) + size
+    text_length = varint(text)
+    return b"".join((varint(len(key) + 1 + len(text_length) + text), key, b"\x12", text_length, b"\x0a", length, data))
 
 
-def _head(heads: dict[str, bytes], name: str, kind: bytes, length: int) -> bytes:
-    """What stands before a number of `length` bytes in a `KeyValue`, the length of the whole included."""
-    inside = _key(name) + kind
-    if len(heads) >= _MOST_KEPT:
-        heads.clear()
-    head = heads[name] = varint(len(inside) + length) + inside
-    return head
+_short_text = _kept(_text)
 
 
+@_kept
+def _one_short_text(name: str, value: str) -> bytes:
+    """A list of one text."""
+    return _pair(name, [value])
+
+
+@_kept
+def _number_head(name: str, tag: bytes, size: int) -> bytes:
+    """What stands before a number that is written in `size` bytes."""
+    inside = _key(name) + b"\x12" + varint(len(tag) + size) + tag
+    return varint(len(inside) + size) + inside
+
+
+def _other(name: str, value: object) -> bytes:
+    if type(value) is float:
+        return _number_head(name, b"\x21", 8) + _DOUBLE(value)
+    if type(value) is int and value >= 0:
+        number = varint(value & _MASK64)
+        return _number_head(name, b"\x18", len(number)) + number
+    if isinstance(value, list):
+        texts = cast("list[object]", value)
+        if len(texts) == 1 and type(texts[0]) is str and len(texts[0]) <= _SHORT:
+            return _one_short_text(name, texts[0])  # Finish reasons, nearly always.
+        return _pair(name, texts)
+    return _pair(name, value)
+
+
+def _pair(name: str, value: object) -> bytes:
+    inside = _key(name) + field(b"\x12", _any_value(value))
+    return varint(len(inside)) + inside
+
+
+@_kept
 def _key(name: str) -> bytes:
-    key = _names.get(name)
-    if key is None:
-        key = field(b"\x0a", name.encode("utf-8", "replace"))
-        if len(_names) >= _MOST_KEPT:
-            _names.clear()
-        _names[name] = key
-    return key
+    return field(b"\x0a", name.encode("utf-8", "replace"))
 
 
 def _any_value(value: object) -> bytes:

@@ -20,16 +20,6 @@ def well_formed(text: str) -> str:
     return text
 
 
-def id_text(run_id: int) -> str:
-    """A run id as UUIDs are written; what `uuid.UUID` does takes three times as long.
-
-    >>> id_text(0x0199_0000_0000_7000_8000_0000_0000_0001)
-    '01990000-0000-7000-8000-000000000001'
-    """
-    digits = f"{run_id:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
 def shorten_text(text: str, limit: int) -> str:
     """The text in at most `limit` bytes of UTF-8: head and tail, and between them how many bytes were left out.
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import copy
 import importlib
 import logging
-import re
 import threading
 from collections.abc import Callable, Sequence
 
 from tracer.call import Call
 from tracer.evaluation import Feedback
 from tracer.masking.limited import Limited, TooSlow
-from tracer.masking.patterns import PATTERNS, SECRETS, long_words
+from tracer.masking.patterns import PATTERNS, SECRETS, any_of, long_words
 from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, masked_feedback, withheld, withheld_feedback
 from tracer.reading.record import Record
 
 FAILED = "mask failed"
 TOO_SLOW = "mask too slow"
-
-_NEVER = rb"(?!)"
 
 logger = logging.getLogger("tracer")
 
@@ -36,8 +33,7 @@ class Masker:
         self._patterns = [pattern for name, pattern in PATTERNS.items() if name in wanted]
         self._functions = [name for name in names if ":" in name]
         self._hints = [hint.encode() for pattern in self._patterns for hint in pattern.hints if not pattern.one_word]
-        hints_of_words = (re.escape(hint.encode()) for pattern in self._patterns for hint in pattern.hints if pattern.one_word)
-        self._hints_of_words = re.compile(b"|".join(hints_of_words) or _NEVER)
+        self._hints_of_words = any_of([hint.encode() for pattern in self._patterns for hint in pattern.hints if pattern.one_word])
         self._search_all = any(not pattern.hints for pattern in self._patterns)
         self._limited = Limited(timeout)
         self._said: set[str] = set()

@@ -53,7 +53,9 @@ class Waiting:
         """Take items; what had to give way for them is in the delivery."""
         delivery = Delivery()
         for item in items:
-            delivery.add(self.put(item))
+            self._add(item)
+            if self.records > self.most_records or self.bytes > self.most_bytes:
+                delivery.add(self._make_room())
         return delivery
 
     def has_work(self) -> bool:
@@ -86,6 +88,10 @@ class Waiting:
 
     def put(self, item: Item) -> Delivery:
         """Take an item; what had to give way for it is in the delivery. An opening item that still waits becomes one with its end."""
+        self._add(item)
+        return self._make_room()
+
+    def _add(self, item: Item) -> None:
         opener = self._openers.get(item.key) if item.key else None
         if opener is not None and not opener.in_hand and not opener.sent:
             self._remove(opener)
@@ -101,7 +107,6 @@ class Waiting:
         self._heavy[item.number] = item
         self.records += not item.opens
         self.bytes += item.weight
-        return self._make_room()
 
     def has_room(self, items: Iterable[Item]) -> bool:
         """Whether nothing has to give way for these."""

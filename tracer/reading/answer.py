@@ -12,7 +12,7 @@ from tracer.reading.items import is_client_call, output_parts
 from tracer.reading.messages import read_message
 from tracer.reading.parts import text_part
 from tracer.reading.usage import read_usage
-from tracer.reading.values import Json, as_list, as_object, as_text, guarded, kind, list_at, note, read_each, text_at
+from tracer.reading.values import Json, as_list, as_object, as_text, kind, list_at, note, read_each, text_at
 
 FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call", **anthropic.FINISH_REASONS}
 """Words of providers where the conventions have their own."""
@@ -62,10 +62,13 @@ def _read_choices(read_choice: Callable[[Json, Generation], Message]) -> AnswerR
             if fields is None:
                 note(generation.problems, f"a choice is {kind(choice)}")
                 continue
-            message = guarded(generation.problems, "a choice", read_choice, fields, generation)
-            if message is not None:
-                generation.output_messages.append(message)
-                message.finish_reason = _finish_reason(fields, generation)
+            try:
+                message = read_choice(fields, generation)
+            except Exception as fault:
+                note(generation.problems, f"a choice: {type(fault).__name__} while reading")
+                continue
+            generation.output_messages.append(message)
+            message.finish_reason = _finish_reason(fields, generation)
         _settle_finish_reasons(generation)
 
     return read
@@ -82,7 +85,8 @@ def _read_chat_choice(choice: Json, generation: Generation) -> Message:
         note(generation.problems, f"message of a choice is {kind(choice.get('message'))}")
         text = as_text(choice.get("text"))
         return Message("assistant", [text_part(text)] if text is not None else [])
-    return read_message(fields, generation.problems, role="assistant", audio_format=_audio_format(generation.request))
+    encoding = _audio_format(generation.request) if fields.get("audio") else None
+    return read_message(fields, generation.problems, role="assistant", audio_format=encoding)
 
 
 def _audio_format(request: Json | None) -> str | None:

@@ -109,7 +109,8 @@ def read_parameters(request: Json, generation: Generation) -> None:
 
 def read_api_version(call: Call, generation: Generation) -> None:
     """The version of Azure's API: there is no name for it in the conventions."""
-    generation.vendor_attributes[API_VERSION] = call.api_version[:_LONGEST]
+    if call.api_version:
+        generation.vendor_attributes[API_VERSION] = call.api_version[:_LONGEST]
 
 
 def read_uploads(call: Call, generation: Generation) -> None:

@@ -13,13 +13,14 @@ from tracer.reading.parts import (
     tool_call_part,
     tool_response_part,
 )
-from tracer.reading.values import Json, Problems, as_list, as_object, as_text, guarded, kind, list_at, note, object_at
+from tracer.reading.values import Json, Problems, as_list, as_object, as_text, kind, list_at, note, object_at
 
 UNKNOWN_ROLE = "unknown"
 
-_PLAIN = frozenset(("role", "content"))
 _SPEAKERS = ("user", "assistant", "system", "developer")
 _REASONING_NAMES = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
+_FURTHER = ("name", *_REASONING_NAMES, "reasoning_details", "refusal", "audio", "images", "tool_calls", "function_call")
+"""What a message may hold beside its role and content."""
 
 
 def read_messages(messages: list[object], problems: Problems) -> list[Message]:
@@ -32,18 +33,20 @@ def read_messages(messages: list[object], problems: Problems) -> list[Message]:
             if isinstance(item, str):
                 read.append(Message("user", [text_part(item)]))
             continue
-        message = guarded(problems, "a message", read_message, fields, problems)
-        if message is not None:
-            read.append(message)
+        try:
+            read.append(read_message(fields, problems))
+        except Exception as fault:
+            note(problems, f"a message: {type(fault).__name__} while reading")
     return read
 
 
 def read_message(fields: Json, problems: Problems, *, role: str = UNKNOWN_ROLE, audio_format: str | None = None) -> Message:
     """One message. `role` is taken where the message has none; `audio_format` is the one that the request asked for."""
-    given = as_text(fields.get("role"))
-    content = fields.get("content")
-    if type(content) is str and content and given in _SPEAKERS and fields.keys() <= _PLAIN:
+    given, content = fields.get("role"), fields.get("content")
+    has_more = len(fields) > 2 and any(map(fields.get, _FURTHER))
+    if type(content) is str and content and type(given) is str and given in _SPEAKERS and not has_more:
         return Message(given, [text_part(content)])  # Most messages are so, and need none of the rest.
+    given = as_text(given)
     if given is None and role == UNKNOWN_ROLE:
         note(problems, f"role of a message is {kind(fields.get('role'))}")
     message = Message(given or role, name=as_text(fields.get("name")))

@@ -5,6 +5,8 @@ Names are those of the conventions where they have one, else the provider's own 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tracer.call import Call
 
 OPENAI = "openai"
@@ -78,6 +80,7 @@ _MARKS = {"fp_ollama": "ollama"}
 """`system_fingerprint` of servers that say who they are there."""
 
 
+@lru_cache(1024)
 def provider_of(host: str, *, azure: bool = False, port: int | None = None, path: str = "", otherwise: str = OPENAI) -> str:
     """The provider that answers at an address; one that is not known counts as `otherwise`, whose protocol the client speaks.
 

@@ -21,7 +21,7 @@ from tracer.reading.request import read_request
 from tracer.reading.sse import looks_like_events
 from tracer.reading.stream import read_stream
 from tracer.reading.tools import without_secrets
-from tracer.reading.values import Json, as_object, guarded, kind, note
+from tracer.reading.values import Json, as_object, guarded, kind, note, read_each
 
 # Operation of the call: its name in the conventions and OpenAI's name of the interface.
 _OPERATIONS: dict[str, tuple[str, str | None]] = {
@@ -69,18 +69,16 @@ def read_call(call: Call) -> Record:
             inner = read_call(call.inner).generation if call.inner is not None else None
             guarded(problems, "client call", take_from_client, call, generation, inner)
         else:
-            generation.provider = guarded(problems, "provider", provider_of_call, call) or OPENAI
-            guarded(problems, "request", _read_request, call, generation)
-            if call.api_version:
-                guarded(problems, "version", read_api_version, call, generation)
-            guarded(problems, "answer", _read_answer, call, generation)
+            read_each(_STEPS, call, generation, problems)
             if not call.provider:
                 generation.provider = provider_by_mark(generation.provider, generation.system_fingerprint)
     outcome = guarded(problems, "outcome", final_outcome, call, generation) or call.ending or UNFINISHED
-    if generation is not None:
-        guarded(problems, "finish reasons", _mark_broken_choices, generation, outcome)
+    if generation is not None and outcome in (FAILED, CANCELLED):
+        guarded(problems, "finish reasons", _mark_broken_choices, generation)
     kinds = generation.chunk_kinds if generation is not None else ()
-    return Record(call, outcome, generation, guarded(problems, "clocks", read_clocks, call, kinds) or Clocks())
+    streamed = kinds or call.stream_clock is not None or call.piece_times
+    clocks = guarded(problems, "clocks", read_clocks, call, kinds) if streamed else None
+    return Record(call, outcome, generation, clocks or Clocks())
 
 
 def read_begun(call: Call) -> Generation | None:
@@ -95,14 +93,17 @@ def read_begun(call: Call) -> Generation | None:
     if call.operation in (LANGCHAIN, OBJECT):
         guarded(generation.problems, "run", read_asked, call, generation)
     else:
-        generation.provider = guarded(generation.problems, "provider", provider_of_call, call) or OPENAI
-        guarded(generation.problems, "request", _read_request, call, generation)
+        read_each(_ASKED, call, generation, generation.problems)
     return generation
 
 
 def _generation_for(call: Call) -> Generation | None:
     names = _OPERATIONS.get(call.operation)
     return Generation(operation=names[0], api_type=names[1], request_model=call.model) if names is not None else None
+
+
+def _read_provider(call: Call, generation: Generation) -> None:
+    generation.provider = provider_of_call(call) or OPENAI
 
 
 def _read_request(call: Call, generation: Generation) -> None:
@@ -242,10 +243,12 @@ def _read_json(attempt: Attempt, data: bytes, generation: Generation) -> Json | 
     return answer
 
 
-def _mark_broken_choices(generation: Generation, outcome: str) -> None:
+_ASKED = (("provider", _read_provider), ("request", _read_request))
+_STEPS = (*_ASKED, ("version", read_api_version), ("answer", _read_answer))
+
+
+def _mark_broken_choices(generation: Generation) -> None:
     """A choice that was under way when the call failed or was cancelled ended by that."""
-    if outcome not in (FAILED, CANCELLED):
-        return
     for message in generation.output_messages:
         message.finish_reason = message.finish_reason or "error"
     generation.finish_reasons = [message.finish_reason or "error" for message in generation.output_messages]

@@ -20,7 +20,7 @@ from tracer.reading.values import (
     note,
     number_at,
     object_at,
-    read_each,
+    read_present,
     text_at,
     whole_at,
 )
@@ -34,7 +34,7 @@ RequestReader = Callable[[Json, Generation], None]
 
 def read_request(request: Json, operation: str, generation: Generation) -> None:
     """Fill the asked side of a generation. `operation` is that of the call: chat, completions, responses, messages or embeddings."""
-    read_each(_READERS[operation], request, generation, generation.problems)
+    read_present(_READERS[operation], request, generation, generation.problems)
 
 
 def _read_model(request: Json, generation: Generation) -> None:
@@ -43,9 +43,11 @@ def _read_model(request: Json, generation: Generation) -> None:
 
 def _read_numbers(request: Json, generation: Generation) -> None:
     for name in _NUMBERS:
-        _put(generation, name, number_at(request, name, generation.problems))
+        if name in request:
+            _put(generation, name, number_at(request, name, generation.problems))
     for name in _WHOLES:
-        _put(generation, name, whole_at(request, name, generation.problems))
+        if name in request:
+            _put(generation, name, whole_at(request, name, generation.problems))
 
 
 def _read_most_tokens(*names: str) -> RequestReader:
@@ -166,61 +168,71 @@ def _put(generation: Generation, name: str, value: object) -> None:
         generation.parameters[name] = value
 
 
-_SAMPLING: tuple[tuple[str, RequestReader], ...] = (
-    ("model", _read_model),
-    ("sampling parameters", _read_numbers),
-    ("stream", _read_stream),
-    ("service_tier", _read_service_tier),
-)
-_CHOICES: tuple[tuple[str, RequestReader], ...] = (("n", _read_choice_count), ("stop", _read_stop))
+_Step = tuple[str, frozenset[str], RequestReader]
+"""What is lost when it fails, the fields it looks for, and the reader."""
 
-_READERS: dict[str, tuple[tuple[str, RequestReader], ...]] = {
+
+def _step(what: str, reader: RequestReader, *names: str) -> _Step:
+    return what, frozenset(names or (what,)), reader
+
+
+def _most_tokens(*names: str) -> _Step:
+    return _step(names[-1], _read_most_tokens(*names), *names)
+
+
+_SAMPLING = (
+    _step("model", _read_model),
+    _step("sampling parameters", _read_numbers, *_NUMBERS, *_WHOLES),
+    _step("stream", _read_stream),
+)
+_SERVICE_TIER = _step("service_tier", _read_service_tier)
+_CHOICES = (_step("n", _read_choice_count), _step("stop", _read_stop))
+_REASONING = _step("reasoning effort", _read_reasoning, "reasoning_effort", "reasoning")
+_TOOLS = _step("tools", _read_tools, "tools", "functions")
+
+_READERS: dict[str, tuple[_Step, ...]] = {
     "chat": (
         *_SAMPLING,
+        _SERVICE_TIER,
         *_CHOICES,
-        ("max_tokens", _read_most_tokens("max_completion_tokens", "max_tokens")),
-        ("reasoning effort", _read_reasoning),
-        ("response_format", _read_chat_output_type),
-        ("tools", _read_tools),
-        ("messages", _read_messages),
+        _most_tokens("max_completion_tokens", "max_tokens"),
+        _REASONING,
+        _step("response_format", _read_chat_output_type, "modalities", "response_format"),
+        _TOOLS,
+        _step("messages", _read_messages),
     ),
-    "completions": (
-        *_SAMPLING,
-        *_CHOICES,
-        ("max_tokens", _read_most_tokens("max_tokens")),
-        ("prompt", _read_prompt_texts),
-    ),
+    "completions": (*_SAMPLING, _SERVICE_TIER, *_CHOICES, _most_tokens("max_tokens"), _step("prompt", _read_prompt_texts)),
     "responses": (
         *_SAMPLING,
-        ("max_output_tokens", _read_most_tokens("max_output_tokens")),
-        ("reasoning effort", _read_reasoning),
-        ("text.format", _read_responses_output_type),
-        ("tools", _read_tools),
-        ("instructions", _read_instructions),
-        ("conversation", _read_conversation),
-        ("prompt", _read_prompt_template),
-        ("input", _read_input),
+        _SERVICE_TIER,
+        _most_tokens("max_output_tokens"),
+        _REASONING,
+        _step("text.format", _read_responses_output_type, "text"),
+        _TOOLS,
+        _step("instructions", _read_instructions),
+        _step("conversation", _read_conversation, "conversation", "previous_response_id"),
+        _step("prompt", _read_prompt_template),
+        _step("input", _read_input),
     ),
     "messages": (
-        ("model", _read_model),
-        ("sampling parameters", _read_numbers),
-        ("stream", _read_stream),
-        ("max_tokens", _read_most_tokens("max_tokens")),
-        ("stop_sequences", anthropic.read_stop_sequences),
-        ("service_tier", anthropic.read_service_tier),
-        ("thinking", anthropic.read_thinking),
-        ("output format", anthropic.read_output_type),
-        ("tools", anthropic.read_tools),
-        ("system", anthropic.read_system),
-        ("messages", anthropic.read_input_messages),
+        *_SAMPLING,
+        _most_tokens("max_tokens"),
+        _step("stop_sequences", anthropic.read_stop_sequences),
+        _step("service_tier", anthropic.read_service_tier),
+        _step("thinking", anthropic.read_thinking, "output_config", "thinking"),
+        _step("output format", anthropic.read_output_type, "output_config", "output_format"),
+        _step("tools", anthropic.read_tools),
+        _step("system", anthropic.read_system),
+        _step("messages", anthropic.read_input_messages),
     ),
     "complete": (
-        ("model", _read_model),
-        ("sampling parameters", _read_numbers),
-        ("stream", _read_stream),
-        ("max_tokens", _read_most_tokens("max_tokens_to_sample")),
-        ("stop_sequences", anthropic.read_stop_sequences),
-        ("prompt", _read_prompt_texts),
+        *_SAMPLING,
+        _most_tokens("max_tokens_to_sample"),
+        _step("stop_sequences", anthropic.read_stop_sequences),
+        _step("prompt", _read_prompt_texts),
     ),
-    "embeddings": (("model", _read_model), ("embedding parameters", _read_embedding)),
+    "embeddings": (
+        _step("model", _read_model),
+        _step("embedding parameters", _read_embedding, "encoding_format", "dimensions"),
+    ),
 }

@@ -75,6 +75,8 @@ def _definition(tool: Json) -> Json:
 
 def without_secrets(request: Json) -> Json:
     """The request without the keys and headers that definitions of tools and MCP servers carry; the same object where there are none."""
+    if "tools" not in request and "mcp_servers" not in request:
+        return request
     cleaned = {name: [_without_secret(item) if _has_secret(item) else item for item in items] for name, items in _holders(request)}
     return {**request, **cleaned} if cleaned else request
 

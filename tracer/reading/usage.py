@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields as fields_of
+from operator import attrgetter
 
 from tracer.reading.generation import Usage
 from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object, kind, note, object_at, whole_at
 
 _NOT_COUNTS = ("cost", "raw", "others")
-_COUNTS = tuple(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS)
+_NAMES_OF_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_NAMES_OF_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_counts_of = attrgetter(*(field.name for field in fields_of(Usage) if field.name not in _NOT_COUNTS))
 
 
-_CACHE_READ = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
-"""Beside the totals: DeepSeek, Moonshot and Together, Mistral, LiteLLM."""
-_CACHE_WRITE = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
-"""Among the details: OpenRouter, LiteLLM, Alibaba."""
+# For each place the names that it may have, and the count that they tell; the first name that tells it wins.
+_TOTALS = {
+    "prompt_tokens": "input",
+    "input_tokens": "input",
+    "completion_tokens": "output",
+    "output_tokens": "output",
+    "total_tokens": "total",
+}
+_INPUT_DETAILS = {
+    "cached_tokens": "cache_read",
+    # OpenRouter, LiteLLM, Alibaba.
+    "cache_write_tokens": "cache_write",
+    "cache_creation_tokens": "cache_write",
+    "cache_creation_input_tokens": "cache_write",
+    "audio_tokens": "input_audio",
+    "text_tokens": "input_text",
+    "image_tokens": "input_image",
+}
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": "reasoning",
+    "audio_tokens": "output_audio",
+    "text_tokens": "output_text",
+    "image_tokens": "output_image",
+}
+_BESIDE_TOTALS = {
+    # DeepSeek, Moonshot and Together, Mistral, LiteLLM.
+    "prompt_cache_hit_tokens": "cache_read",
+    "cached_tokens": "cache_read",
+    "num_cached_tokens": "cache_read",
+    "cache_read_input_tokens": "cache_read",
+    "cache_creation_input_tokens": "cache_write",
+    "reasoning_tokens": "reasoning",
+}
 
 
 def read_usage(answer: Json, problems: Problems) -> Usage | None:
@@ -35,43 +68,24 @@ def read_usage(answer: Json, problems: Problems) -> Usage | None:
         note(problems, f"usage is {kind(reported)}")
         return None
     usage = Usage(raw=source)
-    _read_totals(source, usage, problems)
-    _read_input_details(source, usage, problems)
-    _read_output_details(source, usage, problems)
+    _read_counts(source, _TOTALS, usage, problems)
+    _read_counts(_details(source, _NAMES_OF_INPUT_DETAILS, problems), _INPUT_DETAILS, usage, problems)
+    _read_counts(_details(source, _NAMES_OF_OUTPUT_DETAILS, problems), _OUTPUT_DETAILS, usage, problems)
+    _read_counts(source, _BESIDE_TOTALS, usage, problems)
     _put_reasoning_into_output(usage)
     usage.cost = _cost(source, problems)
-    if usage.cost is None and all(getattr(usage, name) is None for name in _COUNTS):
+    if usage.cost is None and set(_counts_of(usage)) == {None}:
         return None
     return usage
 
 
-def _read_totals(source: Json, usage: Usage, problems: Problems) -> None:
-    usage.input = _count(source, ("prompt_tokens", "input_tokens"), problems)
-    usage.output = _count(source, ("completion_tokens", "output_tokens"), problems)
-    usage.total = _count(source, ("total_tokens",), problems)
-
-
-def _read_input_details(source: Json, usage: Usage, problems: Problems) -> None:
-    details = _details(source, ("prompt_tokens_details", "input_tokens_details", "input_token_details"), problems)
-    usage.cache_read = _count(details, ("cached_tokens",), problems)
-    if usage.cache_read is None:
-        usage.cache_read = _count(source, _CACHE_READ, problems)
-    usage.cache_write = _count(details, _CACHE_WRITE, problems)
-    if usage.cache_write is None:
-        usage.cache_write = _count(source, ("cache_creation_input_tokens",), problems)
-    usage.input_audio = _count(details, ("audio_tokens",), problems)
-    usage.input_text = _count(details, ("text_tokens",), problems)
-    usage.input_image = _count(details, ("image_tokens",), problems)
-
-
-def _read_output_details(source: Json, usage: Usage, problems: Problems) -> None:
-    details = _details(source, ("completion_tokens_details", "output_tokens_details", "output_token_details"), problems)
-    usage.reasoning = _count(details, ("reasoning_tokens",), problems)
-    if usage.reasoning is None:
-        usage.reasoning = _count(source, ("reasoning_tokens",), problems)
-    usage.output_audio = _count(details, ("audio_tokens",), problems)
-    usage.output_text = _count(details, ("text_tokens",), problems)
-    usage.output_image = _count(details, ("image_tokens",), problems)
+def _read_counts(source: Json, counts: Mapping[str, str], usage: Usage, problems: Problems) -> None:
+    for name in filter(source.__contains__, counts):
+        count = counts[name]
+        if getattr(usage, count) is None:
+            value = source[name]
+            is_sound = type(value) is int and 0 <= value <= LARGEST
+            setattr(usage, count, value if is_sound else _count(source, name, problems))
 
 
 def _put_reasoning_into_output(usage: Usage) -> None:
@@ -84,25 +98,18 @@ def _put_reasoning_into_output(usage: Usage) -> None:
 
 def _details(source: Json, names: tuple[str, ...], problems: Problems) -> Json:
     for name in names:
-        details = object_at(source, name, problems, "usage.")
+        details = object_at(source, name, problems, "usage.") if name in source else None
         if details is not None:
             return details
     return {}
 
 
-def _count(source: Json, names: tuple[str, ...], problems: Problems) -> int | None:
-    for name in names:
-        value = source.get(name)
-        if value is None:
-            continue
-        if type(value) is int and 0 <= value <= LARGEST:
-            return value  # As it should be, and nearly always is.
-        count = whole_at(source, name, problems, "usage.")
-        if count is not None and count >= 0:
-            return count
-        if count is not None:
-            note(problems, f"usage.{name} is negative")
-    return None
+def _count(source: Json, name: str, problems: Problems) -> int | None:
+    count = whole_at(source, name, problems, "usage.")
+    if count is not None and count < 0:
+        note(problems, f"usage.{name} is negative")
+        return None
+    return count
 
 
 def _cost(source: Json, problems: Problems) -> float | None:

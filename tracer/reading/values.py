@@ -50,6 +50,19 @@ def read_each(readers: Iterable[tuple[str, Callable[[Source, Target], None]]], s
             note(problems, f"{what}: {type(fault).__name__} while reading")
 
 
+def read_present(
+    readers: Iterable[tuple[str, frozenset[str], Callable[[Json, Target], None]]], source: Json, target: Target, problems: Problems
+) -> None:
+    """The same, with only the readers that have something to read: of each the names it looks for are told."""
+    for what, names, reader in readers:
+        if names.isdisjoint(source):
+            continue
+        try:
+            reader(source, target)
+        except Exception as fault:
+            note(problems, f"{what}: {type(fault).__name__} while reading")
+
+
 def kind(value: object) -> str:
     """What a JSON value is, for a problem's text.
 
@@ -124,15 +137,17 @@ def text_at(source: Json, name: str, problems: Problems, where: str = "") -> str
 
 def whole_at(source: Json, name: str, problems: Problems, where: str = "") -> int | None:
     """The whole number under a name; null is "not there", anything else a problem."""
-    if source.get(name) is None:
-        return None
+    value = source.get(name)
+    if value is None or (type(value) is int and -LARGEST <= value <= LARGEST):
+        return value
     return _at(source, name, problems, where, as_whole, "a whole number of 64 bits")
 
 
 def number_at(source: Json, name: str, problems: Problems, where: str = "") -> float | None:
     """The finite number under a name, as a float; null is "not there", anything else a problem."""
-    if source.get(name) is None:
-        return None
+    value = source.get(name)
+    if value is None or (type(value) is float and math.isfinite(value)):
+        return value
     return _at(source, name, problems, where, as_number, "a finite number")
 
 

@@ -10,12 +10,12 @@ from uuid import UUID
 import orjson
 
 from tracer.call import Call
+from tracer.dotted_order import iso
 from tracer.evaluation import API, MODEL, Feedback
 from tracer.export import names
 from tracer.export.http import Answer
 from tracer.export.langsmith import wire
 from tracer.export.langsmith.ids import derived_id, is_sampled
-from tracer.export.langsmith.places import iso
 from tracer.export.langsmith.server import MALFORMED, MULTIPART, SINGLE, TIMEOUT, UNKNOWN, Server
 from tracer.export.langsmith.targets import Target
 from tracer.export.notices import Notices

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from tracer.call import EMBEDDING, LLM, Call
-from tracer.export.langsmith.usage import usage_metadata
 from tracer.export.values import json_bytes
 from tracer.reading.generation import Generation
 
@@ -42,6 +41,8 @@ _INVOCATION = (
     "verbosity",
     "web_search_options",
 )
+
+_ANY_INVOCATION = frozenset(_INVOCATION)
 
 _NAMES = {
     "chat": ("ChatOpenAI", "AzureChatOpenAI"),
@@ -83,12 +84,11 @@ def inputs_of(call: Call, generation: Generation) -> bytes:
     return json_bytes(_without_our_question(request))
 
 
-def outputs_of(call: Call, generation: Generation) -> bytes | None:
-    """The answer; None where there was none."""
+def outputs_of(call: Call, generation: Generation, usage: Json | None) -> bytes | None:
+    """The answer; None where there was none. `usage`: what `usage_metadata` says of it."""
     if generation.answer is None:
         return None
     answer = dict(generation.answer)
-    usage = usage_metadata(generation)
     if call.operation != "completions":
         answer.pop("usage", None)
     if call.operation == "responses":
@@ -107,7 +107,7 @@ def metadata_of(call: Call, generation: Generation, show_parameters: bool) -> Js
     own = request.get("metadata")
     metadata: Json = dict(cast("Json", own)) if isinstance(own, dict) and show_parameters else {}
     stop = request.get("stop") if "stop" in request else request.get("stop_sequences")
-    parameters = {name: request[name] for name in _INVOCATION if name in request}
+    parameters = {} if _ANY_INVOCATION.isdisjoint(request) else {name: request[name] for name in _INVOCATION if name in request}
     if call.operation == "responses":
         parameters["use_responses_api"] = True
     found: Json = {
@@ -119,7 +119,7 @@ def metadata_of(call: Call, generation: Generation, show_parameters: bool) -> Js
         "ls_stop": ([stop] if isinstance(stop, str) else stop) if show_parameters else None,
         "ls_invocation_params": parameters if show_parameters and call.kind == LLM else None,
     }
-    metadata.update((name, value) for name, value in found.items() if value is not None)
+    metadata |= {name: value for name, value in found.items() if value is not None}
     if call.root_run_id in (0, call.run_id):
         metadata["ls_agent_type"] = "root"
     return metadata

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracer.call import Call
-from tracer.dotted_order import Run, ancestry_of, joined, moment
-from tracer.export.texts import id_text
+from tracer.dotted_order import Run, ancestry_of, joined
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """A run's ids as text, and its start in Unix microseconds: its own, or its parent's where a clock was set back between the two."""
 
@@ -29,21 +28,12 @@ def place_of(call: Call) -> Place:
     order, start = joined(*_ancestry(call))
     above = order.split(".")[:-1]
     return Place(
-        id=id_text(call.run_id),
+        id=order[-36:],
         trace_id=order.partition(".")[0][-36:],
         parent_run_id=above[-1][-36:] if above else None,
         dotted_order=order,
         start=start,
     )
-
-
-def iso(microseconds: int) -> str:
-    """A time in Unix microseconds as runs have it.
-
-    >>> iso(1795422293002678)
-    '2026-11-23T08:24:53.002678+00:00'
-    """
-    return moment(microseconds).isoformat(timespec="microseconds")
 
 
 def _ancestry(call: Call) -> tuple[str, list[Run]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from tracer.call import CANCELLED, CHAIN, COMPLETED, EMBEDDING, FAILED, LLM, RETRIEVER, TOOL, Call, Failure
-from tracer.dotted_order import project_of
+from tracer.dotted_order import iso, project_of
 from tracer.export import names
 from tracer.export.langsmith import langchain_shape, openai_shape
 from tracer.export.langsmith.facts import runtime_json
-from tracer.export.langsmith.places import iso, place_of
+from tracer.export.langsmith.places import place_of
 from tracer.export.langsmith.usage import usage_metadata
 from tracer.export.spans import stack_trace
 from tracer.export.texts import shorten_text, well_formed
@@ -21,6 +23,7 @@ from tracer.reading.record import Record
 from tracer.settings import Settings
 
 Json = dict[str, object]
+_empty = cast("Callable[[], Json]", dict)  # To call `dict[str, object]` would take ten times as long.
 
 _TYPES = {LLM: "llm", EMBEDDING: "embedding", TOOL: "tool", RETRIEVER: "retriever", CHAIN: "chain"}
 _FRAMEWORK_TYPES = ("prompt", "parser")
@@ -41,7 +44,7 @@ class LangSmithRun:
     start_time: str
     session_name: str
     end_time: str | None = None
-    fields: Json = field(default_factory=dict[str, object])
+    fields: Json = field(default_factory=_empty)
     inputs: bytes | None = None
     outputs: bytes | None = None
     error: str | None = None
@@ -50,7 +53,7 @@ class LangSmithRun:
     serialized: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shown:
     """What of a run may be seen: by what the application records at all, and by `LANGSMITH_HIDE_*`."""
 
@@ -70,8 +73,8 @@ class _Content:
 
     inputs: bytes
     outputs: bytes | None = None
-    metadata: Json = field(default_factory=dict[str, object])
-    extra: Json = field(default_factory=dict[str, object])
+    metadata: Json = field(default_factory=_empty)
+    extra: Json = field(default_factory=_empty)
     serialized: bytes | None = None
 
 
@@ -176,7 +179,7 @@ def _content(call: Call, generation: Generation | None, shown: _Shown, over: boo
     if shown.inputs:
         content.inputs = openai_shape.inputs_of(call, generation)
     if over:
-        content.outputs = openai_shape.outputs_of(call, generation) if shown.outputs else b"{}"
+        content.outputs = openai_shape.outputs_of(call, generation, usage) if shown.outputs else b"{}"
     return content
 
 
