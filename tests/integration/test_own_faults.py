@@ -379,7 +379,11 @@ async def test_what_is_said_of_a_fault_keeps_no_stream_alive(
     server: ReplayServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A traceback holds its frames and theirs, and a handler may keep the record: the caller's stream would never be collected."""
-    monkeypatch.setattr(Later, "start", lambda later: setattr(later, "started", True))  # No thread: the next call does what is left.
+
+    def without_thread(later: Later[Any]) -> None:
+        later.started = True
+
+    monkeypatch.setattr(Later, "start", without_thread)  # So the next call does what is left.
     with application() as app:
         runtime.raise_faults = False
         app.provider.add_span_processor(BrokenProcessor("end", RuntimeError))
