@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any
 
 from tracer.call import ABANDONED, CANCELLED, COMPLETED, ENDPOINT, STOPPED, Attempt, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.runtime import close_call, report_fault
+from tracer.scope import Scope, Within
 
 KEPT_BYTES = 16 * 1024 * 1024
 """A body beyond this is never kept."""
@@ -22,9 +22,6 @@ _SMALL_BYTES = 64 * 1024
 """A body up to this is kept without asking what it is. Of endpoints that ask no model nothing larger is kept."""
 
 _KEPT_TYPES = ("json", "event-stream", "eventstream", "text/")
-
-active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None)
-"""The call whose HTTP requests the running code makes."""
 
 
 def _is_kept(content_type: str) -> bool:
@@ -37,13 +34,15 @@ def _length(request: Any) -> int:
     return int(said) if said.isdigit() else 0
 
 
-class Watch:
+class Watch(Within):
     """Follows one call of an SDK client from its first attempt to its end."""
 
-    __slots__ = ("attempt", "call", "ended_bytes", "handed_over", "most_bytes")
+    __slots__ = ("attempt", "ended_bytes", "handed_over", "most_bytes")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, outer: Scope) -> None:
         self.call = call
+        self.outer = outer
+        self.host = call.host
         self.most_bytes = _SMALL_BYTES if call.operation == ENDPOINT else KEPT_BYTES
         """A body beyond this is counted, not kept."""
         self.attempt: Attempt | None = None
@@ -163,7 +162,7 @@ class Watch:
         attempt = self.attempt
         body_is_there = attempt is None or attempt.pieces is None or self.ended_bytes
         if body_is_there and not self.call.streaming:
-            self.finish(COMPLETED)
+            close_call(self.call)
 
     def finish(self, ending: str, ended: int = 0, finalizing: bool = False) -> None:
         """End the call, now or at a reading of the clock; only the first ending counts."""
