@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import cast
 
 from tracer.call import Ancestor, Call, HostSpan
 
@@ -144,7 +143,7 @@ def _made(found: Scope | Within) -> Scope:
 def within() -> Within | None:
     """The client's call that the running code is a part of."""
     found = _current.get()
-    return found.within if type(found) is Scope else cast("Within", found)
+    return found.within if isinstance(found, Scope) else found
 
 
 def as_entered() -> Iterator[Scope]:
@@ -262,7 +261,7 @@ def new_run_id(wall_nanoseconds: int | None = None) -> int:
     7
     """
     wall = time.time_ns() if wall_nanoseconds is None else wall_nanoseconds
-    return (wall // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80 | _bits(80) & _RANDOM_PLACES | _VERSION_AND_VARIANT
+    return wall // 1_000_000 << 80 | _bits(80) & _RANDOM_PLACES | _VERSION_AND_VARIANT
 
 
 def new_span_id() -> int:

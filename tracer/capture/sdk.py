@@ -10,7 +10,7 @@ import functools
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from tracer.call import LLM, Call
@@ -222,14 +222,18 @@ def _with_body(options: Any, body: dict[str, Any]) -> Any:
 
 def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     # Whatever may be of an unexpected shape is looked at before the call begins: an open call must end.
-    path = str(options.url).partition("?")[0]
-    method = str(options.method).upper()
+    path = options.url
+    method = "POST"
+    known = MODEL_CALLS.get(path) if options.method == "post" else None
+    if known is None:
+        path = str(path).partition("?")[0]
+        method = str(options.method).upper()
+        known = MODEL_CALLS.get(path) if method == "POST" else None
     body = options.json_data
     headers = options.headers
     facts = _facts(client)
     api_version = _api_version(client, options) if facts[5] else ""
     template = ""
-    known = MODEL_CALLS.get(path) if method == "POST" else None
     if known is not None:
         kind, operation = known
         fields = uploads = None
@@ -238,8 +242,8 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
             facts, path = _elsewhere(facts, path)
         kind, operation, template = endpoint_of(method, path)
         fields, uploads = fields_sent(options), uploads_of(options)
-    model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
-    raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
+    model = body.get("model") if issubclass(type(body), dict) else None
+    raw = issubclass(type(headers), dict) and _RAW_HEADER in headers
     # A call of a language model serves the run of a framework around it; an image that is asked for meanwhile is another matter.
     above = serving(scope) if kind == LLM and not template else None
     call = above or new_call(kind, scope)

@@ -5,10 +5,11 @@ Nothing here may fail into the caller, and everything that a finalizer can reach
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 from tracer.call import ABANDONED, CANCELLED, COMPLETED, ENDPOINT, STOPPED, Attempt, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
@@ -24,6 +25,7 @@ _SMALL_BYTES = 64 * 1024
 _KEPT_TYPES = ("json", "event-stream", "eventstream", "text/")
 
 
+@functools.lru_cache(maxsize=256)
 def _is_kept(content_type: str) -> bool:
     return not content_type or any(kind in content_type for kind in _KEPT_TYPES)
 
@@ -32,6 +34,20 @@ def _length(request: Any) -> int:
     """What a request says about the size of its body; nothing is read for it."""
     said = request.headers.get("content-length", "")
     return int(said) if said.isdigit() else 0
+
+
+def _type_and_encoding(headers: Any) -> tuple[str, str]:
+    """What two headers say of a body. Each look-up goes through all of them, so where the HTTP library's own list can be had it is that."""
+    entries = getattr(headers, "_list", None)
+    if type(entries) is not list:
+        return headers.get("content-type", ""), headers.get("content-encoding", "")
+    content_type = content_encoding = b""
+    for _, name, value in cast("list[tuple[bytes, bytes, bytes]]", entries):
+        if name == b"content-type":
+            content_type = b", ".join((content_type, value)) if content_type else value
+        elif name == b"content-encoding":
+            content_encoding = b", ".join((content_encoding, value)) if content_encoding else value
+    return content_type.decode("latin-1"), content_encoding.decode("latin-1")
 
 
 class Watch(Within):
@@ -100,8 +116,7 @@ class Watch(Within):
                 if self.call.streaming:
                     _watch_whole(response, self, attempt)
                 return
-            attempt.content_type = response.headers.get("content-type", "")
-            attempt.content_encoding = response.headers.get("content-encoding", "")
+            attempt.content_type, attempt.content_encoding = _type_and_encoding(response.headers)
             attempt.pieces = []
             attempt.complete = _is_kept(attempt.content_type)
             response.stream = tap(response.stream, self, attempt)
