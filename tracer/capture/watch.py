@@ -36,18 +36,19 @@ def _length(request: Any) -> int:
     return int(said) if said.isdigit() else 0
 
 
-def _type_and_encoding(headers: Any) -> tuple[str, str]:
+def type_and_encoding(headers: Any) -> tuple[str, str]:
     """What two headers say of a body. Each look-up goes through all of them, so where the HTTP library's own list can be had it is that."""
     entries = getattr(headers, "_list", None)
     if type(entries) is not list:
         return headers.get("content-type", ""), headers.get("content-encoding", "")
-    content_type = content_encoding = b""
+    types: list[bytes] = []
+    encodings: list[bytes] = []
     for _, name, value in cast("list[tuple[bytes, bytes, bytes]]", entries):
         if name == b"content-type":
-            content_type = b", ".join((content_type, value)) if content_type else value
+            types.append(value)
         elif name == b"content-encoding":
-            content_encoding = b", ".join((content_encoding, value)) if content_encoding else value
-    return content_type.decode("latin-1"), content_encoding.decode("latin-1")
+            encodings.append(value)
+    return b", ".join(types).decode("latin-1"), b", ".join(encodings).decode("latin-1")
 
 
 class Watch(Within):
@@ -116,7 +117,7 @@ class Watch(Within):
                 if self.call.streaming:
                     _watch_whole(response, self, attempt)
                 return
-            attempt.content_type, attempt.content_encoding = _type_and_encoding(response.headers)
+            attempt.content_type, attempt.content_encoding = type_and_encoding(response.headers)
             attempt.pieces = []
             attempt.complete = _is_kept(attempt.content_type)
             response.stream = tap(response.stream, self, attempt)
