@@ -21,6 +21,7 @@ from benchmarks.measure import CALLS, ROUNDS, Row, added, added_everywhere, leas
 from tracer.call import Call
 from tracer.capture.streams import tap_stream
 from tracer.capture.watch import Watch
+from tracer.scope import EMPTY
 
 CHUNKS = 1000
 AT_ONCE = 200
@@ -94,7 +95,7 @@ def per_chunk() -> list[Row]:
 
     def tapped(asked_usage: bool) -> Callable[[], None]:
         def run() -> None:
-            watch = Watch(Call(1, 1, 1, asked_usage=asked_usage))
+            watch = Watch(Call(1, 1, 1, asked_usage=asked_usage), EMPTY)
             stream = programs.CannedStream(pieces)
             tap_stream(stream, watch)
             for _ in stream:

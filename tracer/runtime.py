@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tracer.call import COMPLETED, LLM, UNFINISHED, Call
+from tracer.call import COMPLETED, LLM, UNFINISHED, Call, HostSpan
 from tracer.sampling import SAMPLERS, Sampler
 from tracer.scope import Parent, Scope, current, new_run_id, new_span_id
 from tracer.settings import Settings
@@ -154,7 +154,8 @@ def new_call(kind: str, scope: Scope) -> Call:
 
     What samplers are to see is filled in between: name, operation, model, address.
     """
-    has_meters()  # A provider that is new has to be noticed before the call ends.
+    if runtime.meters is not None:
+        runtime.meters.provider()  # One that is new has to be noticed before the call ends.
     if not runtime.running and runtime.pipeline is not None:
         runtime.pipeline.start()
     wall = time.time_ns()
@@ -166,7 +167,7 @@ def new_call(kind: str, scope: Scope) -> Call:
     if parent is None and runtime.host is not None:
         parent = runtime.host.parent()
     if parent is None:
-        call = Call(run_id, run_id, new_span_id(), root_run_id=run_id)
+        call = Call(run_id, run_id, new_span_id(), None, None, False, run_id)
         call.sampled = runtime.sampler(run_id, None)
     else:
         # A run of LangSmith alone (a caller without W3C headers) has no span that ours could be under.
@@ -251,20 +252,21 @@ def close_call(call: Call, ending: str = COMPLETED, ended: int = 0, finalizing: 
     try:
         if call.host is not None:
             finalizing = finalizing or isinstance(sys.exc_info()[1], GeneratorExit)
-            call.host.end(finalizing)
-    except Exception as fault:
-        if not report_fault("ending a call", fault, silent=finalizing):
-            raise
+            _end_in(call.host, finalizing)
     finally:
-        _hand_over(call, finalizing)
+        try:
+            runtime.submit(call)
+        except Exception as fault:
+            if not report_fault("handing over a call", fault, silent=finalizing):
+                raise
     return True
 
 
-def _hand_over(call: Call, finalizing: bool) -> None:
+def _end_in(host: HostSpan, finalizing: bool) -> None:
     try:
-        runtime.submit(call)
+        host.end(finalizing)
     except Exception as fault:
-        if not report_fault("handing over a call", fault, silent=finalizing):
+        if not report_fault("ending a call", fault, silent=finalizing):
             raise
 
 

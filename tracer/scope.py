@@ -94,11 +94,33 @@ class Scope:
     """What becomes the current span of the application's own telemetry when this scope is entered."""
     caller: Parent | None = None
     """The span of another process that the work here goes on from."""
+    within: Within | None = None
+    """The call of a client in which this scope was made."""
+
+
+class Within:
+    """Stands for the scope inside a client's call, which is made only when somebody asks for it: most often nobody does.
+
+    It is not kept here: the scope refers to its call, and a cycle would keep what the caller drops.
+    """
+
+    __slots__ = ("call", "host", "outer")
+
+    def __init__(self, call: Call, outer: Scope) -> None:
+        self.call = call
+        self.outer = outer
+        self.host = call.host
+
+    def inside(self) -> Scope:
+        """The scope in which the call is the parent."""
+        scope = under(self.call, self.outer)
+        scope.within = self
+        return scope
 
 
 EMPTY = Scope()
 
-_current: ContextVar[Scope] = ContextVar("tracer_scope", default=EMPTY)
+_current: ContextVar[Scope | Within] = ContextVar("tracer_scope", default=EMPTY)
 
 _finders: list[Callable[[Scope], Scope]] = []
 """At most one: what a framework with a context of its own makes of the scope found in ours."""
@@ -107,14 +129,26 @@ _finders: list[Callable[[Scope], Scope]] = []
 def current() -> Scope:
     """The scope of the running code; never None."""
     scope = _current.get()
+    if type(scope) is not Scope:
+        scope = _made(scope)
     while scope.lease is not None and not scope.lease.active:
         scope = scope.lease.earlier
     return _finders[0](scope) if _finders else scope
 
 
+def _made(found: Scope | Within) -> Scope:
+    return found.inside() if isinstance(found, Within) else found
+
+
+def within() -> Within | None:
+    """The client's call that the running code is a part of."""
+    found = _current.get()
+    return found.within if isinstance(found, Scope) else found
+
+
 def as_entered() -> Iterator[Scope]:
     """The scope that was set last here, whatever frameworks make of it; then those that leases were taken upon, one after the other."""
-    scope = _current.get()
+    scope = _made(_current.get())
     yield scope
     while scope.lease is not None:
         scope = scope.lease.earlier
@@ -130,21 +164,26 @@ def find_through(finder: Callable[[Scope], Scope] | None) -> None:
 class Earlier:
     """The scope that was current, and what puts the application's own telemetry back to where it was."""
 
-    scope: Scope
+    scope: Scope | Within
     restore: Callable[[], object]
 
 
-def enter(scope: Scope) -> Scope | Earlier:
+Entered = Scope | Within | Earlier
+"""What `enter` gives back."""
+
+
+def enter(scope: Scope | Within) -> Entered:
     """Make `scope` the current one and give back the earlier, to be handed to `leave`."""
     earlier = _current.get()
     _current.set(scope)
-    if scope.host is None:
+    host = scope.host
+    if host is None:
         return earlier
-    restore = scope.host.attach(scope.lease)
+    restore = host.attach(scope.lease if isinstance(scope, Scope) else None)
     return earlier if restore is None else Earlier(earlier, restore)
 
 
-def leave(earlier: Scope | Earlier) -> None:
+def leave(earlier: Entered) -> None:
     """Set the earlier scope again."""
     if isinstance(earlier, Earlier):
         earlier.restore()
@@ -168,12 +207,13 @@ def under(call: Call, scope: Scope) -> Scope:
         scope.foreign,
         host=call.host,
         caller=scope.caller,
+        within=scope.within,
     )
 
 
 def beside_host(scope: Scope) -> Scope:
-    """The same scope for where it is set again: the application's own telemetry stays as it is there."""
-    return scope if scope.host is None else replace(scope, host=None)
+    """The same scope for where it is set again: the application's own telemetry stays as it is there, and requests are others'."""
+    return scope if scope.host is None and scope.within is None else replace(scope, host=None, within=None)
 
 
 def extended(
@@ -209,6 +249,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
 
 
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_RANDOM_PLACES = (1 << 76) - 1 ^ 0b11 << 62
+
+
 def new_run_id(wall_nanoseconds: int | None = None) -> int:
     """A UUIDv7 (RFC 9562) as an integer; its first 48 bits are the Unix time in milliseconds.
 
@@ -217,10 +261,7 @@ def new_run_id(wall_nanoseconds: int | None = None) -> int:
     7
     """
     wall = time.time_ns() if wall_nanoseconds is None else wall_nanoseconds
-    random_bits = _bits(74)
-    high, low = random_bits >> 62, random_bits & 0x3FFF_FFFF_FFFF_FFFF
-    milliseconds = (wall // 1_000_000) & 0xFFFF_FFFF_FFFF
-    return milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
+    return wall // 1_000_000 << 80 | _bits(80) & _RANDOM_PLACES | _VERSION_AND_VARIANT
 
 
 def new_span_id() -> int:

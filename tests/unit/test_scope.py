@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import time
 import uuid
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.call import Call
-from tracer.scope import EMPTY, Scope, current, enter, extended, leave, new_run_id, new_span_id, under
+from tracer.scope import EMPTY, Scope, Within, beside_host, current, enter, extended, leave, new_run_id, new_span_id, under, within
 
 TEXTS = st.none() | st.text()
 TAGS = st.lists(st.text(max_size=3), max_size=5).map(lambda tags: tuple(dict.fromkeys(tags)))
@@ -43,6 +44,33 @@ def test_a_call_becomes_the_parent_and_the_rest_is_inherited() -> None:
     assert (inside.parent.trace_id, inside.parent.span_id, inside.parent.run_id, inside.parent.sampled) == (2, 3, 1, False)
     assert not inside.parent.remote
     assert (inside.session, inside.user, inside.tags, inside.metadata, inside.enabled) == ("s", "u", ("t",), {"m": 1}, True)
+
+
+def test_inside_a_clients_call_the_call_is_the_parent() -> None:
+    call = Call(run_id=1, trace_id=2, span_id=3)
+    inner = Within(call, Scope(session="s"))
+    earlier = enter(inner)
+    try:
+        scope = current()
+        assert scope.parent is not None
+        assert (scope.parent.span_id, scope.session) == (3, "s")
+        assert within() is inner
+        # What is opened there is a part of the call still; what goes on in another thread is not.
+        opened = enter(under(Call(4, 5, 6), scope))
+        assert within() is inner
+        assert beside_host(current()).within is None
+        leave(opened)
+        assert within() is inner
+    finally:
+        leave(earlier)
+    assert within() is None
+
+
+def test_the_scope_of_a_call_keeps_no_call_in_a_cycle() -> None:
+    inner = Within(Call(1, 2, 3), EMPTY)
+    scope = inner.inside()
+    assert scope.within is inner
+    assert not [held for held in gc.get_referents(inner) if isinstance(held, Scope) and held is not EMPTY]
 
 
 @given(SCOPES, TEXTS, TEXTS, TAGS, METADATA, st.none() | st.booleans())

@@ -259,7 +259,17 @@ class LangChainRuns:
         name = details.get("name") or _name_of(serialized) or kind
         tags = tuple(details.get("tags") or ())
         upcoming = Upcoming(run_id.int, name, tags, metadata or None)
-        scope = Scope(scope.parent, scope.session, scope.user, scope.tags, scope.metadata, scope.enabled, upcoming, caller=scope.caller)
+        scope = Scope(
+            scope.parent,
+            scope.session,
+            scope.user,
+            scope.tags,
+            scope.metadata,
+            scope.enabled,
+            upcoming,
+            caller=scope.caller,
+            within=scope.within,
+        )
         call = new_call(kind, scope)
         call.library = "langchain"
         call.left_to_langchain = posted_by_langchain()

@@ -10,7 +10,7 @@ import functools
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from tracer.call import LLM, Call
@@ -21,9 +21,9 @@ from tracer.capture.kinds import class_of, is_async_client, is_azure, provider_o
 from tracer.capture.streams import tap_stream
 from tracer.capture.uploads import fields_sent, uploads_of
 from tracer.capture.usage import ask_for_usage, refused_usage
-from tracer.capture.watch import Watch, active
+from tracer.capture.watch import Watch
 from tracer.runtime import begin_call, new_call, recording, report_fault, runtime, serving
-from tracer.scope import Earlier, Scope, current, enter, leave, under
+from tracer.scope import Scope, current, enter, leave
 
 _RAW_HEADER = "X-Stainless-Raw-Response"
 _MARK = "__tracer_hook__"
@@ -100,23 +100,21 @@ def _traced_copy(client: Any) -> Callable[..., Any]:
 def _traced_request(client: Any, instance_request: Callable[..., Any] | None) -> Callable[..., Any]:
     """A `request` for this one client: a method of it, as the SDK's own is."""
 
-    def bare() -> Callable[..., Any]:
-        # Asked for at each call: others may patch the class later.
-        return instance_request or class_of(client).request.__get__(client)
-
-    if is_async_client(class_of(client)):
+    kind = class_of(client)
+    # The bare method is asked for at each call: others may patch the class later.
+    if is_async_client(kind):
 
         async def async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return await async_call(self, bare(), args, kwargs)
+            return await async_call(self, instance_request or kind.request.__get__(client), args, kwargs)
 
         hook: Any = async_request
     else:
 
         def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return sync_call(self, bare(), args, kwargs)
+            return sync_call(self, instance_request or kind.request.__get__(client), args, kwargs)
 
         hook = request
-    functools.update_wrapper(hook, getattr(instance_request, "__func__", instance_request) or class_of(client).request)
+    functools.update_wrapper(hook, getattr(instance_request, "__func__", instance_request) or kind.request)
     setattr(hook, _MARK, client)
     return types.MethodType(hook, client)
 
@@ -128,7 +126,7 @@ def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwar
     if begun is None:
         return bare(*args, **kwargs)
     watch, tries = begun
-    outer, earlier = _enter(watch, scope)
+    earlier = enter(watch)
     try:
         for sent_args, sent_kwargs in tries:
             try:
@@ -139,7 +137,6 @@ def sync_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...], kwar
             else:
                 return _after(watch, result)
     finally:
-        active.set(outer)
         leave(earlier)
 
 
@@ -150,7 +147,7 @@ async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...
     if begun is None:
         return await bare(*args, **kwargs)
     watch, tries = begun
-    outer, earlier = _enter(watch, scope)
+    earlier = enter(watch)
     try:
         for sent_args, sent_kwargs in tries:
             try:
@@ -161,15 +158,7 @@ async def async_call(client: Any, bare: Callable[..., Any], args: tuple[Any, ...
             else:
                 return _after(watch, result)
     finally:
-        active.set(outer)
         leave(earlier)
-
-
-def _enter(watch: Watch, scope: Scope) -> tuple[Watch | None, Scope | Earlier]:
-    """Make the call the one that HTTP requests belong to, and the parent of what happens inside; gives the earlier watch and scope."""
-    outer = active.get()
-    active.set(watch)
-    return outer, enter(under(watch.call, scope))
 
 
 def _gives_up(watch: Watch, error: BaseException) -> bool:
@@ -206,7 +195,7 @@ def _begin(client: Any, scope: Scope, args: tuple[Any, ...], kwargs: dict[str, A
         if not report_fault("beginning a call", fault):
             raise
         return None
-    watch = Watch(call)
+    watch = Watch(call, scope)
     if not call.streaming:
         return watch, (as_given,)
     try:
@@ -233,14 +222,18 @@ def _with_body(options: Any, body: dict[str, Any]) -> Any:
 
 def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
     # Whatever may be of an unexpected shape is looked at before the call begins: an open call must end.
-    path = str(options.url).partition("?")[0]
-    method = str(options.method).upper()
+    path = options.url
+    method = "POST"
+    known = MODEL_CALLS.get(path) if options.method == "post" else None
+    if known is None:
+        path = str(path).partition("?")[0]
+        method = str(options.method).upper()
+        known = MODEL_CALLS.get(path) if method == "POST" else None
     body = options.json_data
     headers = options.headers
     facts = _facts(client)
     api_version = _api_version(client, options) if facts[5] else ""
     template = ""
-    known = MODEL_CALLS.get(path) if method == "POST" else None
     if known is not None:
         kind, operation = known
         fields = uploads = None
@@ -249,8 +242,8 @@ def _open(client: Any, scope: Scope, options: Any, stream: bool) -> Call:
             facts, path = _elsewhere(facts, path)
         kind, operation, template = endpoint_of(method, path)
         fields, uploads = fields_sent(options), uploads_of(options)
-    model = cast("dict[str, Any]", body).get("model") if isinstance(body, dict) else None
-    raw = isinstance(headers, dict) and _RAW_HEADER in cast("dict[str, Any]", headers)
+    model = body.get("model") if issubclass(type(body), dict) else None
+    raw = issubclass(type(headers), dict) and _RAW_HEADER in headers
     # A call of a language model serves the run of a framework around it; an image that is asked for meanwhile is another matter.
     above = serving(scope) if kind == LLM and not template else None
     call = above or new_call(kind, scope)

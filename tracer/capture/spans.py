@@ -12,7 +12,7 @@ from tracer.capture.run import Run, end_span
 from tracer.capture.shells import decorated
 from tracer.capture.threads import carry_scope_into_threads
 from tracer.runtime import begin_call, new_call, ready, recording, report_fault
-from tracer.scope import Earlier, Scope, as_entered, current, enter, extended, leave, under
+from tracer.scope import Entered, Scope, as_entered, current, enter, extended, leave, under
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -27,7 +27,7 @@ class _Entered:
 
     def __init__(self) -> None:
         # Keyed by the entry's identity, so that threads take out exactly their own in one step.
-        self._entries: dict[int, tuple[Scope, Scope | Earlier, Call | None]] = {}
+        self._entries: dict[int, tuple[Scope, Entered, Call | None]] = {}
 
     def enter(self, scope: Scope, call: Call | None = None) -> None:
         """Make `scope` the current one until `leave`."""

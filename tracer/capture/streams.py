@@ -12,7 +12,6 @@ from typing import Any
 
 from tracer.call import CANCELLED, COMPLETED, STOPPED, Attempt
 from tracer.capture.failure import is_cancellation
-from tracer.capture.kinds import class_of
 from tracer.capture.usage import HiddenUsage
 from tracer.capture.watch import Sentinel, Watch
 from tracer.runtime import report_fault
@@ -31,7 +30,7 @@ class ByteTap:
 
     @property
     def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return class_of(self._stream)
+        return type(self._stream)  # pyright: ignore[reportUnknownVariableType]  # asked for often
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

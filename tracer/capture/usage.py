@@ -24,11 +24,13 @@ def ask_for_usage(call: Call, body: Any, extra: Any) -> dict[str, Any] | None:
     mode = runtime.settings.stream_usage
     if mode == "off" or call.operation != _CHAT or not call.streaming or call.raw or not isinstance(body, dict):
         return None
-    if mode == "auto" and (call.endpoint in runtime.usage_refused or call.endpoint in runtime.usage_unasked):
-        return None
-    given = cast("dict[str, Any]", body)
+    if mode == "auto" and (runtime.usage_refused or runtime.usage_unasked):
+        endpoint = call.endpoint
+        if endpoint in runtime.usage_refused or endpoint in runtime.usage_unasked:
+            return None
     if isinstance(extra, dict) and "stream_options" in extra:
         return None
+    given = cast("dict[str, Any]", body)
     options = given.get("stream_options")
     if options is None and "stream_options" not in given:
         return {**given, "stream_options": {"include_usage": True}}

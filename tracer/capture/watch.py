@@ -5,15 +5,16 @@ Nothing here may fail into the caller, and everything that a finalizer can reach
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 from tracer.call import ABANDONED, CANCELLED, COMPLETED, ENDPOINT, STOPPED, Attempt, Call
 from tracer.capture.failure import ending_of, failure_of, is_cancellation
 from tracer.runtime import close_call, report_fault
+from tracer.scope import Scope, Within
 
 KEPT_BYTES = 16 * 1024 * 1024
 """A body beyond this is never kept."""
@@ -23,10 +24,8 @@ _SMALL_BYTES = 64 * 1024
 
 _KEPT_TYPES = ("json", "event-stream", "eventstream", "text/")
 
-active: ContextVar[Watch | None] = ContextVar("tracer_active_call", default=None)
-"""The call whose HTTP requests the running code makes."""
 
-
+@functools.lru_cache(maxsize=256)
 def _is_kept(content_type: str) -> bool:
     return not content_type or any(kind in content_type for kind in _KEPT_TYPES)
 
@@ -37,13 +36,30 @@ def _length(request: Any) -> int:
     return int(said) if said.isdigit() else 0
 
 
-class Watch:
+def type_and_encoding(headers: Any) -> tuple[str, str]:
+    """What two headers say of a body. Each look-up goes through all of them, so where the HTTP library's own list can be had it is that."""
+    entries = getattr(headers, "_list", None)
+    if type(entries) is not list:
+        return headers.get("content-type", ""), headers.get("content-encoding", "")
+    types: list[bytes] = []
+    encodings: list[bytes] = []
+    for _, name, value in cast("list[tuple[bytes, bytes, bytes]]", entries):
+        if name == b"content-type":
+            types.append(value)
+        elif name == b"content-encoding":
+            encodings.append(value)
+    return b", ".join(types).decode("latin-1"), b", ".join(encodings).decode("latin-1")
+
+
+class Watch(Within):
     """Follows one call of an SDK client from its first attempt to its end."""
 
-    __slots__ = ("attempt", "call", "ended_bytes", "handed_over", "most_bytes")
+    __slots__ = ("attempt", "ended_bytes", "handed_over", "most_bytes")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, outer: Scope) -> None:
         self.call = call
+        self.outer = outer
+        self.host = call.host
         self.most_bytes = _SMALL_BYTES if call.operation == ENDPOINT else KEPT_BYTES
         """A body beyond this is counted, not kept."""
         self.attempt: Attempt | None = None
@@ -101,8 +117,7 @@ class Watch:
                 if self.call.streaming:
                     _watch_whole(response, self, attempt)
                 return
-            attempt.content_type = response.headers.get("content-type", "")
-            attempt.content_encoding = response.headers.get("content-encoding", "")
+            attempt.content_type, attempt.content_encoding = type_and_encoding(response.headers)
             attempt.pieces = []
             attempt.complete = _is_kept(attempt.content_type)
             response.stream = tap(response.stream, self, attempt)
@@ -163,7 +178,7 @@ class Watch:
         attempt = self.attempt
         body_is_there = attempt is None or attempt.pieces is None or self.ended_bytes
         if body_is_there and not self.call.streaming:
-            self.finish(COMPLETED)
+            close_call(self.call)
 
     def finish(self, ending: str, ended: int = 0, finalizing: bool = False) -> None:
         """End the call, now or at a reading of the clock; only the first ending counts."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tracer.host.recorder import Recorder
 
 _API = "opentelemetry.trace"
+_CONTEXTS = "opentelemetry.context"
 
 
 class HostHook:
@@ -44,28 +45,41 @@ class HostHook:
 
     def present(self) -> bool:
         """Whether there is a provider. One that is set, replaced or taken away later is noticed at the next call."""
-        found = _provider_of(sys.modules.get(_API))
+        api: Any = sys.modules.get(_API)
+        if api is None:
+            found = None
+        else:
+            try:
+                found = api._TRACER_PROVIDER
+            except AttributeError:  # Just being loaded, or of a version that keeps it elsewhere.
+                found = _asked_for(api)
         return (self._present if found is self._looked_at else self._look_at(found)) and not self._closed
 
     def parent(self) -> Parent | None:
         """The span that is current in a telemetry of which we are no part: a local root becomes its child."""
-        # Another thread, our own exporter's for one, may be importing it at this moment.
-        ask: Any = getattr(sys.modules.get(_API), "get_current_span", None)
-        if ask is None or self.present():
+        # Another thread, our own exporter's for one, may be importing these at this moment.
+        api: Any = sys.modules.get(_API)
+        if api is None:
             return None
+        contexts: Any = sys.modules.get(_CONTEXTS)
         try:
-            context = ask().get_span_context()
+            # Most often there is nothing at all, which is the cheapest thing to find out.
+            if not contexts.get_current() or self.present():
+                return None
+            context = api.get_current_span().get_span_context()
             if not context.is_valid:
                 return None
             return Parent(context.trace_id, context.span_id, None, bool(context.trace_flags.sampled), context.is_remote)
         except Exception as fault:
+            if not hasattr(api, "get_current_span") or not hasattr(contexts, "get_current"):
+                return None
             if not report_fault("finding the current OpenTelemetry span", fault):
                 raise
             return None
 
     def begin(self, call: Call, scope: Scope) -> None:
         """Begin the call's span, if there is a provider."""
-        if self._recorder is not None and self.present():
+        if self.present() and self._recorder is not None:
             call.content_inputs, call.content_outputs = self._content
             self._recorder.begin(call, scope)
 
@@ -121,13 +135,10 @@ class HostHook:
         return True
 
 
-def _provider_of(api: Any) -> object:
+def _asked_for(api: Any) -> object:
     """The global provider, without making the one that OTEL_PYTHON_TRACER_PROVIDER names, as `get_tracer_provider` does."""
-    try:
-        return api._TRACER_PROVIDER
-    except AttributeError:  # Not loaded, just being loaded, or of a version that keeps it elsewhere.
-        ask = getattr(api, "get_tracer_provider", None)
-        return None if ask is None or environment_value("OTEL_PYTHON_TRACER_PROVIDER") else ask()
+    ask = getattr(api, "get_tracer_provider", None)
+    return None if ask is None or environment_value("OTEL_PYTHON_TRACER_PROVIDER") else ask()
 
 
 def at_exit() -> None:

@@ -29,7 +29,14 @@ class HostMeters:
 
     def provider(self) -> object:
         """The application's provider, or None. One that is set later is found at the next call."""
-        found = _provider_of(sys.modules.get(_API))
+        api: Any = sys.modules.get(_API)
+        if api is None:
+            found = None
+        else:
+            try:
+                found = api._METER_PROVIDER
+            except AttributeError:  # Just being loaded, or of a version that keeps it elsewhere.
+                found = _asked_for()
         if found is not self._looked_at:
             self._look_at(found)
         return self._provider
@@ -55,12 +62,7 @@ def _stand_ins() -> tuple[type, ...]:
     return tuple(kind for name in ("NoOpMeterProvider", "_ProxyMeterProvider") if isinstance(kind := getattr(internal, name, None), type))
 
 
-def _provider_of(api: Any) -> object:
+def _asked_for() -> object:
     """The global provider, without making the one that OTEL_PYTHON_METER_PROVIDER names, as `get_meter_provider` does."""
-    if api is None:
-        return None
-    try:
-        return api._METER_PROVIDER
-    except AttributeError:  # Just being loaded, or of a version that keeps it elsewhere.
-        ask = getattr(sys.modules.get(_PUBLIC_API), "get_meter_provider", None)
-        return None if ask is None or environment_value("OTEL_PYTHON_METER_PROVIDER") else ask()
+    ask = getattr(sys.modules.get(_PUBLIC_API), "get_meter_provider", None)
+    return None if ask is None or environment_value("OTEL_PYTHON_METER_PROVIDER") else ask()

@@ -248,6 +248,9 @@ class _LentContext(Context):
     def __contains__(self, key: object) -> bool:
         return key in self._now()
 
+    def __len__(self) -> int:
+        return len(self._now())
+
 
 def _context_under(parent: Parent | None, outside: SpanContext, current: Context) -> Context | None:
     """The context in which `parent` is current, or None where OpenTelemetry's own current span is nearer.

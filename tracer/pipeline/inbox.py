@@ -55,19 +55,16 @@ class Inbox:
             elif len(self.queue) >= self.most_records:
                 next(self.overflow)
             else:
-                self._put(call)
+                weight = weight_of(call)
+                if weight and self.bytes_in - self.bytes_out + weight > self.most_bytes:
+                    without_bodies(call)
+                    next(self.stripped)
+                    weight = 0
+                self.queue.append(call)
+                self.bytes_in += weight
         except Exception:
             next(self.faulty)
             raise
-
-    def _put(self, call: Call) -> None:
-        weight = weight_of(call)
-        if weight and self.bytes_in - self.bytes_out + weight > self.most_bytes:
-            without_bodies(call)
-            next(self.stripped)
-            weight = 0
-        self.queue.append(call)
-        self.bytes_in += weight
 
     def put_feedback(self, feedback: Feedback) -> bool:
         """Take feedback; False when there is no room for it. Safe in finalizers."""
