@@ -68,7 +68,8 @@ class Suite:
 
 def run(suite: Suite, mode: str, tests: Sequence[str], *options: str) -> Ran:
     """Run these tests once."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("TRACER_", "OTEL_", "LANGSMITH_", "PYTEST_"))}
+    not_theirs = ("TRACER_", "OTEL_", "LANGSMITH_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(not_theirs)}
     variables["PYTHONPATH"] = os.pathsep.join(map(str, (suite.checkout / "src", ROOT)))
     variables |= {"TEST_API_BASE_URL": suite.mock} if suite.mock else {}
     with tempfile.TemporaryDirectory() as folder:
