@@ -17,7 +17,14 @@ class Explained:
     because: str
 
 
-EXPLAINED: tuple[Explained, ...] = ()
+EXPLAINED = (
+    Explained(
+        r"^tests/test_open_telemetry\.py::(TestCallSpans::test_environment_variable_disables_spans|TestConversationId::test_(platform_clients"
+        r"_read_the_environment_when_they_are_constructed|environment_is_read_when_the_client_is_constructed\[(sync|async)\]))$",
+        ("wrapped", "instrumented"),
+        "sets a global tracer provider and wants it to get no span: ours go through an application's provider",
+    ),
+)
 
 
 def explained(test: str, mode: str, reasons: tuple[Explained, ...] = EXPLAINED) -> str | None:

@@ -63,8 +63,9 @@ def stand_in_for(sdk: str) -> None:
     """Put stand-ins for the client classes into the SDK's public namespace, for the tests to import."""
     module = importlib.import_module(sdk)
     base = importlib.import_module(f"{sdk}._base_client").BaseClient
-    # Not by `isinstance`: it would have the proxies of openai's module-level client load it.
+    # Not by `isinstance`: it would have the proxies of openai's module-level client load it. Nobody but the SDK makes the private one.
     kinds = [value for value in vars(module).values() if issubclass(type(value), type) and issubclass(value, base)]
+    kinds = [kind for kind in kinds if not kind.__name__.startswith("_")]
     stand_ins.update({id(kind): wrapping(kind) for kind in kinds})
     replace_in(module)
 
