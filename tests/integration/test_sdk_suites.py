@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_test_that_only_one_side_has_ends_differently() -> None:
 
 def test_what_is_told_and_when_all_is_good(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     known = (Explained(r"test_hooks\[", (WRAPPED,), "it looks at them"),)
-    monkeypatch.setattr(sdk_suites, "explained", lambda test, mode: explained(test, mode, known))
+    monkeypatch.setattr(sdk_suites, "explained", partial(explained, reasons=known))
     ran = {
         BARE: Ran({"f::test_hooks[a]": "passed"}),
         WRAPPED: Ran({"f::test_hooks[a]": "failed"}, {"f::test_hooks[a]": "assert 1"}, 2),
