@@ -25,6 +25,8 @@ WORST = ("passed", "skipped", "failed")
 
 outcomes: dict[str, str] = {}
 """By test; of its three phases the worst."""
+reasons: dict[str, str] = {}
+"""Of tests that failed, in a line."""
 stand_ins: dict[int, Any] = {}
 """By the identity of the SDK's class."""
 
@@ -61,7 +63,9 @@ def stand_in_for(sdk: str) -> None:
     """Put stand-ins for the client classes into the SDK's public namespace, for the tests to import."""
     module = importlib.import_module(sdk)
     base = importlib.import_module(f"{sdk}._base_client").BaseClient
-    kinds = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base)]
+    # Not by `isinstance`: it would have the proxies of openai's module-level client load it. Nobody but the SDK makes the private one.
+    kinds = [value for value in vars(module).values() if issubclass(type(value), type) and issubclass(value, base)]
+    kinds = [kind for kind in kinds if not kind.__name__.startswith("_")]
     stand_ins.update({id(kind): wrapping(kind) for kind in kinds})
     replace_in(module)
 
@@ -97,11 +101,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Of the phases of a test, keep the worst."""
     outcomes[report.nodeid] = max(outcomes.get(report.nodeid, "passed"), report.outcome, key=WORST.index)
+    if report.failed:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        reasons[report.nodeid] = getattr(crash, "message", report.longreprtext).partition("\n")[0]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write down what happened in this process, and of our own side what was recorded."""
     folder: Path = session.config.option.told
     status = tracer.status()
-    told = {"outcomes": {} if hasattr(session.config, "workerinput") else outcomes, "calls": status["started"], "faults": status["faults"]}
+    told = {"outcomes": outcomes, "reasons": reasons, "calls": status["started"], "faults": status["faults"]}
+    if hasattr(session.config, "workerinput"):  # Reports go to the process that hands out the tests.
+        told |= {"outcomes": {}, "reasons": {}}
     (folder / f"{os.getpid()}.json").write_text(json.dumps(told), "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -93,7 +94,7 @@ class OtlpOutlet:
         for pause in _PAUSES:
             if pause and time.monotonic() + pause >= deadline:
                 break
-            time.sleep(pause)
+            sleep(pause)
             verdict = self._wire.send(body, max(0.05, min(self._timeout, deadline - time.monotonic())))
             if verdict.outcome != RETRY or verdict.after:
                 break

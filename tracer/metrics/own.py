@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracer.export.notices import logger, quiet
@@ -151,7 +152,7 @@ class OwnProvider:
         with self._exporting, quiet():
             try:
                 self._prepare()
-                time.sleep(_MOMENT)
+                sleep(_MOMENT)
                 for reader, outlet in self._outlets:
                     arrived = outlet.push(reader.get_metrics_data(), self._time_left()) and arrived
             except Exception as fault:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import TYPE_CHECKING
 
 from tracer.call import Call
@@ -146,7 +147,8 @@ class Batches:
         fill = max(len(inbox.queue) / inbox.most_records, (inbox.bytes_in - inbox.bytes_out) / inbox.most_bytes)
         if fill > CALM and (fill > PRESSED or time.monotonic() - held_since < SLICE):
             return held_since
-        time.sleep(0)
+        # By a name of our own, as everywhere in our threads: tests of an application that replace `time.sleep` count its pauses, not ours.
+        sleep(0)
         return time.monotonic()
 
     def announce(self) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import Any
 
 from tracer.call import Call
@@ -199,7 +200,7 @@ class Sender:
                 wait = self._outcomes.not_before - time.monotonic()
                 if wait > 0 and time.monotonic() + wait >= deadline:
                     return False
-                time.sleep(max(wait, 0.0))
+                sleep(max(wait, 0.0))
                 if time.monotonic() >= deadline:
                     return False
                 self._outcomes.deadline = deadline

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 BUSY_SECONDS = 5.0
 """How long a process waits for another one that is writing."""
@@ -117,7 +118,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            sleep(0.01)
 
 
 def version(connection: sqlite3.Connection) -> int:
