@@ -19,7 +19,7 @@ from tracer.capture.langchain_joining import trace_every_run
 
 
 def need_callbacks_in_the_task() -> None:
-    """Skip where an async model's callbacks run in tasks of their own: from there its run cannot hold what happens inside, nor see its end."""
+    """Skip where callbacks of async models run in tasks of their own: a run begun there holds nothing, and nobody sees its end."""
     parts = tuple(int(part) for part in VERSION.split(".")[:3])
     if parts < (0, 3, 10):
         reason = f"langchain-core {VERSION} calls back in tasks of its own (docs/versions.md)"

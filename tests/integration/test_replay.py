@@ -207,6 +207,19 @@ def test_usage_is_honoured_as_openai_does(server: ReplayServer, record_id: str) 
     assert _text(unasked) == _text(asked)
 
 
+def test_vectors_come_in_the_encoding_that_was_asked_for(server: ReplayServer) -> None:
+    recording = by_id("pydanticai.embeddings.TestOpenAI.test_instrumentation")
+    with _client(server, recording) as client:
+        arguments = call_arguments(recording, client.embeddings.create)
+        by_default, numbers, text = (
+            client.embeddings.create(**arguments, **more).data[0].embedding
+            for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"})
+        )
+    assert by_default == numbers
+    assert (len(numbers), {type(number) for number in numbers}) == (128, {float})
+    assert text == json.loads(recording.body)["data"][0]["embedding"]
+
+
 def test_stream_options_can_be_rejected(server: ReplayServer) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         _chunks(server, STREAM, Behaviour(reject_usage=1))
