@@ -509,6 +509,7 @@ def test_a_stream_that_is_taken_up_again(client: Any, server: AnyServer, calls: 
 # What is not traced.
 
 
+@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")  # The SDK does not.
 def test_a_realtime_connection_is_left_alone(client: Any, server: AnyServer, calls: Calls) -> None:
     need(hasattr(client, "realtime"), "realtime")
     need(importlib.util.find_spec("websockets") is not None, "websockets")
