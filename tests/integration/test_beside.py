@@ -44,7 +44,7 @@ def sdk_put_back() -> Generator[None, None, None]:
     """What a vendor leaves behind in the SDK's classes is taken out again, for the sake of the other tests."""
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "openai"]
     # By their type: proxies of modules that are not installed raise when they are asked for their class.
-    classes: set[Any] = {item for module in modules for item in vars(module).values() if issubclass(type(item), type)}
+    classes: set[type[Any]] = {item for module in modules for item in vars(module).values() if issubclass(type(item), type)}
     earlier = [(kind, name, value) for kind in classes for name, value in vars(kind).items() if callable(value)]
     yield
     for kind, name, value in earlier:
