@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +17,9 @@ from tracer.runtime import Runtime
 # No test depends on how fast the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# pytest-asyncio asks for the current loop; older Pythons make one for it that nobody closes, unless it was said that there is none.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The tests with the oldest or the newest versions that are allowed, and the table of what was run.
 
-    python -m tools.versions {oldest,newest} VERSION
+    python -m tools.versions {oldest,newest} VERSION [--workers N]
 
 Makes an environment of what is locked in `requirements/<name>.txt` with a Python that is installed on this machine, runs the tests of
 `tests/unit` and `tests/integration` in it, and writes the row of the table in `docs/versions.md`. Ends with the status of the tests.
@@ -25,8 +25,8 @@ SHOWN = ("openai", "anthropic", "langchain-core", "opentelemetry-sdk", "wrapt", 
 EARLIER = "ignore:Accessing the 'model_fields' attribute on the instance"
 """What a new pydantic says of an old langchain-core."""
 
-WORKERS = ("-n", "2", "--dist", "loadfile")
-"""In two processes, each file in one of them."""
+IN_WORKERS = ("--dist", "loadfile", "-n")
+"""In several processes, each file in one of them."""
 
 VERSIONS = f"import platform, importlib.metadata as m; print(platform.python_version(), *map(m.version, {SHOWN!r}))"
 
@@ -38,11 +38,11 @@ def interpreter(version: str) -> str:
     return str(found[-1]) if found else version
 
 
-def run_tests(environment: Environment) -> tuple[int, str]:
-    """Run them; gives the exit status and the counts as they stand in the table: passed, skipped, failed."""
+def run_tests(environment: Environment, workers: int) -> tuple[int, str]:
+    """Run them in that many processes; gives the exit status and the counts as they stand in the table: passed, skipped, failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = [*WORKERS, "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
+        options = [*IN_WORKERS, str(workers), "-p", "no:cacheprovider", "-W", EARLIER, f"--junitxml={report}"]
         command = [str(environment.python), "-m", "pytest", *TESTS, *options]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
@@ -66,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests with the oldest or the newest versions.")
     parser.add_argument("name", choices=("oldest", "newest"))
     parser.add_argument("version", help="of Python, such as 3.10")
+    parser.add_argument("--workers", type=int, default=2, help="processes that run tests (default: %(default)s)")
     asked = parser.parse_args()
     environment = Environment(f"{asked.name}-{asked.version}", asked.name, interpreter(asked.version))
     try:
@@ -74,7 +75,7 @@ def main() -> int:
         print(f"{environment.name}: not made: {error}")
         return 1
     versions = subprocess.run([str(environment.python), "-c", VERSIONS], capture_output=True, text=True, check=True).stdout.split()
-    status, counts = run_tests(environment)
+    status, counts = run_tests(environment, asked.workers)
     write_row(asked.name, versions, counts)
     return status
 

@@ -27,7 +27,7 @@ def helper_events(client: Any, recording: Recording, seen: Seen) -> None:
     manager = resource_of(client, recording).stream(**arguments_of(client, recording, stream=False))
     seen.note(type(manager))
     with manager as stream:
-        seen.note(type(stream), type(stream.response), stream.request_id)
+        seen.note(type(stream), type(stream.response), getattr(stream, "request_id", None))
         for event in stream:
             seen.note(event)
         seen.note(stream.get_final_message(), stream.response.is_closed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import inspect
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -186,6 +187,9 @@ KINDS = ("openai", "azure", "memory", "memory_stream")
 
 # What the SDK calls its resources differs between versions.
 
+OMITTED: Any = getattr(openai, "omit", openai.NOT_GIVEN)
+"""Stands for an argument that is not given."""
+
 
 def helpers_of(client: Any, api: str = "chat") -> Any:
     """The resource with `stream` and `parse`; skips where the SDK has none."""
@@ -211,6 +215,11 @@ def need(holds: bool, what: str, sdk: Any = openai) -> None:
         reason = f"{sdk.__name__} {sdk.__version__} has no {what}"
         print(reason)
         pytest.skip(reason)
+
+
+def need_argument(function: Any, name: str, sdk: Any = openai) -> None:
+    """Skip where a method of this version of the SDK does not take an argument."""
+    need(name in inspect.signature(function).parameters, f"{name} in {function.__qualname__}", sdk)
 
 
 def create(client: Any, record_id: str, **more: Any) -> Any:

@@ -20,6 +20,7 @@ OPERATIONS = {
     "POST /responses/compact": "chat",
     "POST /v1/messages": "chat",
     "POST /completions": "text_completion",
+    "POST /v1/complete": "text_completion",
     "POST /embeddings": "embeddings",
     "POST /images/generations": "generate_content",
     "POST /images/edits": "generate_content",

@@ -55,12 +55,13 @@ _SENDS = re.compile(r'self\._(get_api_list|get|post|put|delete|patch)\(\s*(?:pat
 def methods_of(client: Any, resource: type[Any], *, parents: str = "") -> Iterator[Method]:
     """All methods that send one request, by their source. Helpers that call others (`poll`, `stream`, `parse` …) are left out."""
     kind: Any = class_of(client)
-    for name in sorted(dir(kind)):
+    for name in sorted(dir(client)):
         if name.startswith("_") or name in ("with_raw_response", "with_streaming_response"):
             continue
-        found: Any = inspect.getattr_static(kind, name)
+        found: Any = inspect.getattr_static(kind, name, None)
         if not inspect.isfunction(found):
-            value = getattr(client, name) if isinstance(found, (property, functools.cached_property)) else None
+            # The openai SDK before 1.58 made its resources with the client.
+            value = getattr(client, name) if found is None or isinstance(found, (property, functools.cached_property)) else None
             if isinstance(value, resource):
                 yield from methods_of(value, resource, parents=f"{parents}{name}.")
         elif parents:

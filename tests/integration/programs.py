@@ -23,6 +23,7 @@ from tests.integration.capture_support import (
     create,
     http_client,
     make_client,
+    until,
 )
 from tests.integration.outcomes import Outcome, raised
 from tracer.chat import ChatModel
@@ -217,6 +218,18 @@ async def langchain_invoke(run: Run) -> None:
 @_program
 async def langchain_ainvoke_refused(run: Run) -> None:
     await run.langchain(PLAIN, Behaviour(fail=9, status=400)).ainvoke("hi")
+
+
+@_program
+async def langchain_ainvoke_cancelled(run: Run) -> None:
+    before = len(run.server.requests(PLAIN))
+    task = asyncio.ensure_future(run.langchain(PLAIN, Behaviour(hang=1)).ainvoke("hi"))
+    await until(lambda: len(run.server.requests(PLAIN)) > before)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError as error:
+        run.saw.error = raised(error)
 
 
 @_program

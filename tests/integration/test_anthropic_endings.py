@@ -490,8 +490,9 @@ def test_timed_out(server: ReplayServer, captured: Calls) -> None:
 
 
 async def test_cancelled_while_waiting(server: ReplayServer, captured: Calls) -> None:
+    before = len(server.requests(PLAIN))
     task = asyncio.ensure_future(create(traced(make_client(server, PLAIN, Behaviour(hang=1), asynchronous=True)), PLAIN))
-    await until(lambda: bool(server.requests(PLAIN)))
+    await until(lambda: len(server.requests(PLAIN)) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

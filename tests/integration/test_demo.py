@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +19,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tracer.cli import demo_program
 from tracer.replay.recordings import by_id
+from tracer.replay.vectors import as_asked
 from tracer.settings import VARIABLES
+
+RESPONSES = int(importlib.util.find_spec("openai.resources.responses") is not None)
+"""The call through the Responses API, which the oldest SDKs do not have."""
 
 # Runs the demo and reports, on the last line of stderr, every address that the process looked up or connected to.
 PROBE = """
@@ -97,7 +103,7 @@ def test_it_contacts_loopback_only_and_stays_in_its_folder(demo: tuple[Path, Any
 def test_the_picture_has_everything(demo: tuple[Path, subprocess.CompletedProcess[str], list[str]]) -> None:
     text = demo[1].stdout
     for words in (
-        "9 model calls · 1 failed",
+        f"{8 + RESPONSES} model calls · 1 failed",
         "session demo · user demo-user · demo",
         "└── answer question",
         "embeddings text-embedding-3-small",
@@ -128,7 +134,7 @@ def test_every_way_of_calling_is_recorded(demo: tuple[Path, Any, list[str]]) -> 
         (2, "execute_tool get_capital", "tool", "completed"),
         (1, "report weather", "chain", "completed"),
         (2, "chat zai/GLM-5.2", "llm", "completed"),
-        (1, "chat openai.gpt-5.6-luna", "llm", "completed"),
+        *[(1, "chat openai.gpt-5.6-luna", "llm", "completed")] * RESPONSES,
         (1, "chat gpt-4o-2024-08-06", "llm", "stopped"),
         (1, "chat gpt-4o-mini", "llm", "completed"),
         (2, "attempt", "attempt", "failed"),
@@ -150,6 +156,14 @@ def test_every_way_of_calling_is_recorded(demo: tuple[Path, Any, list[str]]) -> 
     assert (tool_call["name"], tool_call["arguments"]) == ("get_capital", {"country": "UK"})
     tool = next(span for span in spans if span["kind"] == "tool")
     assert tool["content"] == {"arguments": {"country": "UK"}, "result": "London"}
+
+
+def test_an_sdk_without_the_responses_api_is_not_asked_for_it() -> None:
+    class Clients:
+        def client(self, _record: str) -> Any:
+            return nullcontext(object())
+
+    assert demo_program.extract_city(cast("Any", Clients())) is None
 
 
 def test_it_also_exports_where_the_environment_says(tmp_path: Path) -> None:
@@ -217,7 +231,7 @@ class _FakeService(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.requests.append({"key": self.headers["authorization"], "path": self.path, **request})
         recording = by_id(self._choose(request))
-        body = recording.body.encode()
+        body = as_asked(recording.body.encode(), request) if recording.api == "embeddings" else recording.body.encode()
         self.send_response(recording.status)
         self.send_header("content-type", recording.headers["content-type"])
         self.send_header("content-length", str(len(body)))
@@ -252,7 +266,7 @@ def test_live_asks_the_service_with_a_cheap_model_and_plain_requests(tmp_path: P
     assert "came from the real OpenAI API" in done.stdout
     assert "sk-real" not in done.stdout + done.stderr
     requests = _FakeService.requests
-    assert len(requests) == 8
+    assert len(requests) == 7 + RESPONSES
     assert {request["key"] for request in requests} == {"Bearer sk-real"}
     assert [request["model"] for request in requests if request["path"].endswith("/chat/completions")].count("gpt-4o-mini") == 5
     for request in requests:

@@ -17,7 +17,7 @@ import openai
 import pytest
 
 import tracer
-from tests.integration.capture_support import Calls, async_http_client, captured_calls, ended, http_client, need
+from tests.integration.capture_support import Calls, async_http_client, captured_calls, ended, http_client, need, need_argument
 from tests.integration.endpoint_support import AnyServer, serving_anything
 from tests.support import PATIENCE
 from tracer.call import Call
@@ -110,6 +110,7 @@ def test_streamed_pictures(client: Any, server: AnyServer, calls: Calls) -> None
     partial = {"type": "image_generation.partial_image", "b64_json": PICTURE, "partial_image_index": 0}
     last = {"type": "image_generation.completed", "b64_json": PICTURE, "usage": USAGE, "output_format": "png"}
     server.lay("text/event-stream", events(partial, last))
+    need_argument(client.images.generate, "stream")
     stream = client.images.generate(model="gpt-image-1", prompt="a heron", stream=True, partial_images=1)
     assert [event.type for event in stream] == [partial["type"], last["type"]]
     _, attributes = seen(calls.only())
@@ -121,6 +122,7 @@ def test_streamed_pictures(client: Any, server: AnyServer, calls: Calls) -> None
 def test_a_stream_of_pictures_that_is_left(client: Any, server: AnyServer, calls: Calls) -> None:
     partial = {"type": "image_generation.partial_image", "b64_json": PICTURE, "partial_image_index": 0}
     server.lay("text/event-stream", events(partial, partial))
+    need_argument(client.images.generate, "stream")
     stream = client.images.generate(model="gpt-image-1", prompt="a heron", stream=True)
     next(iter(stream))
     stream.close()
@@ -190,6 +192,7 @@ def test_sizes_that_are_known_without_reading(client: Any, server: AnyServer, ca
 def test_streamed_transcription(client: Any, server: AnyServer, calls: Calls) -> None:
     pieces = [{"type": "transcript.text.delta", "delta": text} for text in ("hello ", "there")]
     server.lay("text/event-stream", events(*pieces, {"type": "transcript.text.done", "text": "hello there", "usage": USAGE}))
+    need_argument(client.audio.transcriptions.create, "stream")
     list(client.audio.transcriptions.create(model="gpt-4o-transcribe", file=b"x", stream=True))
     _, attributes = seen(calls.only())
     assert "hello there" in attributes["gen_ai.output.messages"]
@@ -274,6 +277,7 @@ def test_bytes_that_came_at_once(client: Any, server: AnyServer, calls: Calls) -
 
 def test_tokens_of_speech_in_events(client: Any, server: AnyServer, calls: Calls) -> None:
     server.lay("text/event-stream", events({"type": "speech.audio.delta", "audio": "AAAA"}, {"type": "speech.audio.done", "usage": USAGE}))
+    need_argument(client.audio.speech.create, "stream_format")
     with client.audio.speech.with_streaming_response.create(model="tts", voice="alloy", input="hi", stream_format="sse") as response:
         assert response.read().startswith(b"data: ")
     assert seen(calls.only())[1]["gen_ai.usage.output_tokens"] == 20
@@ -393,6 +397,7 @@ def test_a_search(client: Any, server: AnyServer, calls: Calls) -> None:
         "attributes": {},
     }
     lay(server, {"object": "vector_store.search_results.page", "data": [found], "has_more": False})
+    need(hasattr(client, "vector_stores"), "vector_stores")
     assert client.vector_stores.search("vs_zz91", query="herons", max_num_results=3).data[0].score == 0.9
     name, attributes = seen(calls.only())
     assert name == "retrieval"
@@ -504,6 +509,7 @@ def test_a_stream_that_is_taken_up_again(client: Any, server: AnyServer, calls: 
 # What is not traced.
 
 
+@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")  # The SDK does not.
 def test_a_realtime_connection_is_left_alone(client: Any, server: AnyServer, calls: Calls) -> None:
     need(hasattr(client, "realtime"), "realtime")
     need(importlib.util.find_spec("websockets") is not None, "websockets")

@@ -28,7 +28,9 @@ def test_the_page_says_what_the_programs_say(environment: Environment) -> None:
         print(reason)
         pytest.skip(reason)
     pages = read(PAGE.read_text("utf-8"))
-    for family, column in run(environment).items():
+    columns = run(environment)
+    assert columns
+    for family, column in columns.items():
         committed = pages[family][COLUMNS[family].index(environment.name)]
         assert differing(column.cells) == []
         if environment is not INSTALLED or column.title == committed.title:

@@ -12,6 +12,7 @@ from langsmith.utils import LangSmithWarning
 
 from tests.integration.otlp_support import of_the_export
 from tests.langsmith_server import BATCH_ONLY, FULL, NO_ZSTD, PROFILES, Fault, LangSmith, Request, langsmith
+from tests.langsmith_version import AS_IT_IS_NOW
 from tests.support import Delivering, wait_until
 from tests.unit.evaluation_support import some_feedback
 from tracer.evaluation import Feedback
@@ -89,6 +90,7 @@ def test_it_says_what_was_given() -> None:
         assert (second["score"], second["feedback_source"]) == (True, {"type": "model"})
 
 
+@AS_IT_IS_NOW
 def test_the_same_as_that_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fields of LangSmith's own client, but for times, ids, and nulls."""
     monkeypatch.setenv("LANGSMITH_TRACING", "true")

@@ -21,13 +21,17 @@ from tests.langsmith_allowed import EVERYWHERE, OF_CHAT_MODELS, OF_CLIENTS, OF_L
 from tests.langsmith_diff import ALLOWED, both, report
 from tests.langsmith_fields import Allowed, Difference, complaints_about, differences, unexplained
 from tests.langsmith_pairs import Json, Program, Reference, recorded, reference, with_recording
+from tests.langsmith_version import AS_IT_IS_NOW
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
 from tracer.chat import ChatOpenAI
 from tracer.export.langsmith.facts import runtime_json
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import load
 
-pytestmark = pytest.mark.filterwarnings("ignore::langsmith.utils.LangSmithMissingAPIKeyWarning", "ignore:.*LangGraph.*")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::langsmith.utils.LangSmithMissingAPIKeyWarning", "ignore:.*LangGraph.*"),
+    AS_IT_IS_NOW,
+]
 
 
 class Person(BaseModel):

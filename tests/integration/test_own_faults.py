@@ -134,7 +134,7 @@ IN_THE_CALLERS_THREAD = [
     Fault("tracer.capture.langchain", "plain_message", "LangChain's on_chat_model_start", "langchain"),
     Fault("tracer.capture.langchain", "plain_result", "LangChain's on_llm_e", "langchain"),
     Fault("tracer.capture.langchain", "piece_kind", "LangChain's on_llm_new_token", "langchain_stream"),
-    Fault("tracer.capture.langchain", "failure_of", "LangChain's on_llm_error", "langchain_ainvoke_refused"),
+    Fault("tracer.capture.langchain", "failure_of", "LangChain's on_llm_error|LangChain's _task_ends", "langchain_ainvoke"),
     Fault("tracer.capture.langchain_joining", "handler", "wrapping langchain|joining LangChain|finding LangChain's run", "langchain"),
     Fault("tracer.capture.langchain", "LangChainRuns.inside", "finding LangChain's run", "langchain_chain_invoke"),
     Fault("tracer.capture.verbs", "given_input", "beginning a call of an object", "any_object"),

@@ -13,6 +13,7 @@ import anthropic
 import openai
 import pytest
 
+from tests.integration.capture_support import OMITTED, resource_of
 from tracer.replay.behaviour import Behaviour, parse
 from tracer.replay.recordings import Recording, by_id, load
 from tracer.replay.sdk import call_arguments, client_arguments
@@ -39,12 +40,7 @@ def _async_client(server: ReplayServer, recording: Recording, behaviour: Behavio
 
 
 def _create(client: Any, recording: Recording) -> Any:
-    resource = {
-        "chat": client.chat.completions,
-        "completions": client.completions,
-        "embeddings": client.embeddings,
-        "responses": client.responses,
-    }[recording.api]
+    resource = resource_of(client, recording)
     return resource.create(**call_arguments(recording, resource.create))
 
 
@@ -205,17 +201,30 @@ def test_usage_is_honoured_as_openai_does(server: ReplayServer, record_id: str) 
     assert asked[-1]["choices"] == []
     assert asked[-1]["usage"]["total_tokens"] > 0
     assert all("usage" in chunk and chunk["usage"] is None for chunk in asked[:-1])
-    unasked = _chunks(server, record_id, honour, stream_options=openai.omit)
+    unasked = _chunks(server, record_id, honour, stream_options=OMITTED)
     assert len(unasked) == len(asked) - 1
     assert not any("usage" in chunk for chunk in unasked)
     assert _text(unasked) == _text(asked)
+
+
+def test_vectors_come_in_the_encoding_that_was_asked_for(server: ReplayServer) -> None:
+    recording = by_id("pydanticai.embeddings.TestOpenAI.test_instrumentation")
+    with _client(server, recording) as client:
+        arguments = call_arguments(recording, client.embeddings.create)
+        by_default, numbers, text = (
+            client.embeddings.create(**arguments, **more).data[0].embedding
+            for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"})
+        )
+    assert by_default == numbers
+    assert (len(numbers), {type(number) for number in numbers}) == (128, {float})
+    assert text == json.loads(recording.body)["data"][0]["embedding"]
 
 
 def test_stream_options_can_be_rejected(server: ReplayServer) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         _chunks(server, STREAM, Behaviour(reject_usage=1))
     assert caught.value.param == "stream_options"
-    assert _chunks(server, STREAM, Behaviour(reject_usage=1), stream_options=openai.omit)
+    assert _chunks(server, STREAM, Behaviour(reject_usage=1), stream_options=OMITTED)
 
 
 def test_an_unknown_record_or_option_is_said(server: ReplayServer) -> None:

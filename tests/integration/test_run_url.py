@@ -13,6 +13,7 @@ from langsmith import Client, schemas, utils
 
 import tracer
 from tests.langsmith_server import LangSmith, langsmith
+from tests.langsmith_version import AS_IT_IS_NOW
 from tests.support import closed_port
 from tracer.export.langsmith.pages import web_address
 from tracer.scope import new_run_id
@@ -125,6 +126,7 @@ def test_what_is_no_run(caplog: pytest.LogCaptureFixture) -> None:
         assert asked(server) == []
 
 
+@AS_IT_IS_NOW
 @pytest.mark.parametrize(
     "api",
     [

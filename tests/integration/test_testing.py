@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,20 @@ from langchain_openai import ChatOpenAI as LangChainOpenAI
 from opentelemetry.sdk.trace import ReadableSpan
 
 import tracer
-from tests.integration.capture_support import ERROR_IN_STREAM, PLAIN, STREAM, create, make_client
+from tests.integration.capture_support import ERROR_IN_STREAM, PLAIN, STREAM, close_http_clients, create, make_client
 from tests.support import run_program, stored_names, wait_until
 from tracer.call import Call
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.server import ReplayServer
 from tracer.runtime import Runtime, runtime
 from tracer.testing import Capture, capture
+
+
+@pytest.fixture(autouse=True)
+async def connections_closed() -> AsyncIterator[None]:
+    """In the loop of the test, and not in the middle of another one."""
+    yield
+    await close_http_clients()
 
 
 @pytest.fixture(scope="module")

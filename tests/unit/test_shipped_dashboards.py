@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from typing import Any
 
 import pytest
@@ -14,12 +14,17 @@ import yaml
 from tests.backends import dashboard_page as page
 from tests.backends.dashboard_facts import ALERTS, PANELS, RECORDED
 from tests.backends.dashboard_queries import FOLDER, searches_behind, targets_of
+from tests.support import ROOT
 from tools.dashboards import alerts, recording
 from tools.dashboards.boards import DASHBOARDS
 from tracer.export import names
 from tracer.metrics import instruments, labels
 from tracer.metrics.instruments import COUNTER, HISTOGRAM, INSTRUMENTS, SECONDS, Instrument
 
+IS_MADE_WITH = any(
+    f'"grafana-foundation-sdk=={found.version};' in (ROOT / "pyproject.toml").read_text("utf-8")
+    for found in distributions(name="grafana-foundation-sdk")
+)
 BOARDS = [board.file for board in DASHBOARDS]
 ATTRIBUTES = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
 OPERATIONS = {*names.OPERATION_OF_READER.values(), *names.OPERATION_OF_KIND.values()}
@@ -58,7 +63,7 @@ ONLY_V01 = {
 SERIES = {name for instrument in INSTRUMENTS for name in series_of(instrument)}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="grafana-foundation-sdk needs Python 3.11")
+@pytest.mark.skipif(not IS_MADE_WITH, reason="the files are made with the grafana-foundation-sdk of pyproject.toml (Python 3.11 and newer)")
 def test_the_files_are_what_the_code_makes() -> None:
     from tools.dashboards.files import contents
 

@@ -72,7 +72,7 @@ Pages = dict[str, list[Column]]
 
 
 def run(environment: Environment) -> dict[str, Column]:
-    """Run the programs there; gives its columns by family. Raises `RuntimeError` if that fails."""
+    """Run the programs there; gives its columns by family, of those whose packages it has. Raises `RuntimeError` if that fails."""
     families = [family for family, names in COLUMNS.items() if environment.name in names]
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("TRACER_", "OTEL_", "LANGSMITH_", "LANGCHAIN_"))}
     ended = subprocess.run(
@@ -86,7 +86,7 @@ def run(environment: Environment) -> dict[str, Column]:
     if ended.returncode:
         raise RuntimeError(f"{environment.name}: the programs ended with {ended.returncode}: {ended.stderr.strip()[-2000:]}")
     found: dict[str, Any] = json.loads(ended.stdout)
-    return {family: Column(_title(family, found["versions"]), _in_cells(found["cells"][family])) for family in families}
+    return {family: Column(_title(family, found["versions"]), _in_cells(cells)) for family, cells in found["cells"].items()}
 
 
 def _title(family: str, versions: dict[str, str]) -> str:

@@ -331,6 +331,7 @@ class LangChainRuns:
             opened.watch = functools.partial(self._task_ends, opened.run)
             opened.task.add_done_callback(opened.watch)
 
+    @_guarded
     def _task_ends(self, run_id: UUID, task: asyncio.Task[Any]) -> None:
         """A run that has not ended by now was cancelled, whatever became of the task; streams tell it, and pass through many tasks."""
         opened = self._runs.get(run_id)

@@ -24,6 +24,9 @@ from tracer.chat.results import LLMResult
 from tracer.chat.structured import binding_for, structured_result
 from tracer.chat.tools import name_of, tool_choice_for
 
+_SHOWN = "ls_structured_output_format"
+"""What LangChain tells tracers of the schema."""
+
 
 class LangChainChatModel(BaseChatModel):
     """A `ChatModel` for everything in LangChain that asks for a model: agents, LCEL, LangGraph.
@@ -60,13 +63,13 @@ class LangChainChatModel(BaseChatModel):
         return {name: value for name, value in values.items() if value is not None}
 
     def _generate(self, messages: list[Any], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> Any:
-        return _result(self.chat.generate([messages], stop, config=_config(run_manager), **kwargs))
+        return _result(self.chat.generate([messages], stop, config=_config(run_manager), **_asked(kwargs)))
 
     async def _agenerate(self, messages: list[Any], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> Any:
-        return _result(await self.chat.agenerate([messages], stop, config=_config(run_manager), **kwargs))
+        return _result(await self.chat.agenerate([messages], stop, config=_config(run_manager), **_asked(kwargs)))
 
     def _stream(self, messages: list[Any], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> Iterator[Any]:
-        pieces = self.chat.stream(messages, _config(run_manager), stop=stop, **kwargs)
+        pieces = self.chat.stream(messages, _config(run_manager), stop=stop, **_asked(kwargs))
         try:
             for piece in pieces:
                 yield _piece(piece)
@@ -76,7 +79,7 @@ class LangChainChatModel(BaseChatModel):
     async def _astream(
         self, messages: list[Any], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        pieces = self.chat.astream(messages, _config(run_manager), stop=stop, **kwargs)
+        pieces = self.chat.astream(messages, _config(run_manager), stop=stop, **_asked(kwargs))
         try:
             async for piece in pieces:
                 yield _piece(piece)
@@ -108,7 +111,7 @@ class LangChainChatModel(BaseChatModel):
         """The model answering with objects; arguments as in `ChatModel.with_structured_output`."""
         binding = binding_for(schema, method, strict=strict)
         shown = {"kwargs": {"method": method, "strict": strict}, "schema": _shown_schema(schema)}
-        return self.structured({**binding, "ls_structured_output_format": shown, **kwargs}, schema, method, include_raw=include_raw)
+        return self.structured({**binding, _SHOWN: shown, **kwargs}, schema, method, include_raw=include_raw)
 
     def structured(self, parameters: dict[str, Any], schema: Any, method: str, *, include_raw: bool) -> Any:
         """The model with `parameters`, and behind it the reading of its answers as objects."""
@@ -127,6 +130,11 @@ def _shown_schema(schema: Any) -> Any:
 def _answer(message: Any) -> AIMessage:
     converted = from_langchain(message)
     return converted if isinstance(converted, AIMessage) else AIMessage(converted.content)
+
+
+def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of the model: langchain-core before 0.3.42 hands on what is for tracers."""
+    return {name: value for name, value in parameters.items() if name != _SHOWN}
 
 
 def _config(run_manager: Any) -> Config | None:

@@ -99,8 +99,10 @@ def report_weather(clients: ReplayClients) -> str:
 
 
 def extract_city(clients: ReplayClients) -> City | None:
-    """Structured output, through the Responses API."""
+    """Structured output, through the Responses API; None where the SDK does not know it."""
     with clients.client(STRUCTURED) as client:
+        if not hasattr(client, "responses"):
+            return None  # The SDK is older than that API.
         arguments = clients.arguments(STRUCTURED, client.responses.create)
         return client.responses.parse(model=arguments["model"], input=arguments["input"], text_format=City).output_parsed
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, final
 from urllib.parse import quote, unquote
 
-from tracer.replay import sse
+from tracer.replay import sse, vectors
 from tracer.replay.behaviour import Behaviour, parse
 from tracer.replay.recordings import Recording, by_id
 
@@ -214,7 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
             pieces = sse.shaped(sse.split(recording.body.encode()), behaviour, request, recording.api)
             self._send_stream(status, dict(recording.headers), pieces, behaviour)
         else:
-            self._send_plain(status, dict(recording.headers), recording.body.encode(), behaviour)
+            content = recording.body.encode()
+            content = vectors.as_asked(content, request) if recording.api == "embeddings" else content
+            self._send_plain(status, dict(recording.headers), content, behaviour)
 
     def _begin(self, status: int, headers: dict[str, str]) -> None:
         self.send_response_only(status)

@@ -119,6 +119,8 @@ def test_structured_output_in_a_chain(chat: ChatModel) -> None:
     for structured in (chat.with_structured_output(Point), chat.as_langchain().with_structured_output(Point)):
         chain = ChatPromptTemplate.from_template("The number {n}") | structured | RunnableLambda(lambda point: point.x + 1)
         assert chain.invoke({"n": 6}) == 7
+    told = {"ls_structured_output_format": {"kwargs": {}, "schema": {}}}  # Older versions hand on what is for tracers.
+    assert chat.as_langchain()._generate([LangChainHuman("The number 6")], **told).generations
     raw = (ChatPromptTemplate.from_template("The number {n}") | chat.with_structured_output(Point, include_raw=True)).invoke({"n": 6})
     assert raw["parsed"] == Point(x=6)
     assert isinstance(raw["raw"], LangChainAIMessage)
