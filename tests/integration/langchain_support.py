@@ -5,27 +5,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
-import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 
 import tracer
 from tracer.call import Call
 from tracer.capture.langchain_joining import trace_every_run
-
-
-def need_callbacks_in_the_task() -> None:
-    """Skip where callbacks of async models run in tasks of their own: a run begun there holds nothing, and nobody sees its end."""
-    installed = version("langchain-core")
-    if tuple(int(part) for part in re.findall("[0-9]+", installed)[:3]) < (0, 3, 10):
-        reason = f"langchain-core {installed} calls back in tasks of its own (docs/versions.md)"
-        print(reason)
-        pytest.skip(reason)
 
 
 class LangChainsView(BaseCallbackHandler):

@@ -26,7 +26,6 @@ from langchain_openai import ChatOpenAI
 
 import tracer
 from tests.integration.capture_support import PLAIN, STREAM_USAGE, Calls
-from tests.integration.langchain_support import need_callbacks_in_the_task
 from tests.support import wait_until
 from tracer.call import CANCELLED, COMPLETED, FAILED, LLM, STOPPED, Call
 from tracer.reading import read_call
@@ -70,7 +69,6 @@ def model(server: ReplayServer, record: str = PLAIN, behaviour: Behaviour | None
 
 def in_loop(wrapped: ChatOpenAI, program: Callable[[], Awaitable[Any]]) -> None:
     """Run `program` in a loop of its own and close the model's connections there."""
-    need_callbacks_in_the_task()
 
     async def run() -> None:
         try:

@@ -24,7 +24,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 import tracer
-from tests.integration.langchain_support import need_callbacks_in_the_task, paths
+from tests.integration.langchain_support import paths
 from tracer.call import CHAIN, COMPLETED, FAILED, LLM, Call
 from tracer.capture.langchain_joining import leave_runs_alone, trace_every_run
 from tracer.capture.whole_process import instrument_all, uninstrument_all
@@ -79,7 +79,6 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "retry": lambda m: m.with_retry().invoke("one"),
     "fallback": lambda m: m.with_fallbacks([m]).invoke("one"),
 }
-ASYNC_WAYS = [WAYS[name] for name in ("ainvoke", "astream", "events", "abatch", "agenerate", "tools, async", "schema, async")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,9 +133,6 @@ SETUPS = (wrapped_over_wrapped, every_run_over_wrapped, instrumented)
 
 
 def run(way: Callable[[Any], Any], model: Any, asynchronous: Any) -> None:
-    if way in ASYNC_WAYS:
-        need_callbacks_in_the_task()
-
     async def main() -> None:
         outcome = way(model)
         if isinstance(outcome, Awaitable):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from chat_loopback import ANSWER, Loopback
 
-from tests.integration.langchain_support import need_callbacks_in_the_task
 from tests.support import ROOT, clean_environment
 
 CALLS = 10  # invoke, stream, batch, ainvoke, astream, astream_log, two calls, two of generate
@@ -80,7 +79,6 @@ def test_every_call_of_the_quickstart_is_recorded(server: Loopback, tmp_path: Pa
 
 
 def test_the_quickstart_with_langchains_model_wrapped(server: Loopback, tmp_path: Path) -> None:
-    need_callbacks_in_the_task()
     store = tmp_path / "traces.sqlite"
     done = run_quickstart(server, "--langchain", TRACER_LOCAL=str(store), TRACER_QUIET="true")
     assert [line for line in done.stderr.splitlines() if "astream_log is deprecated" not in line and not line.startswith("  ")] == []
