@@ -27,6 +27,7 @@ class Clock:
         self.now = 100.0
         self.given = 0
         monkeypatch.setattr(f"{place}.time", self)
+        monkeypatch.setattr(f"{place}.sleep", self.sleep, raising=False)
 
     def monotonic(self) -> float:
         return self.now
