@@ -98,8 +98,10 @@ def names(first: int, last: int) -> list[str]:
 
 def test_memory_stays_under_the_limit_while_the_backend_is_down_and_the_newest_are_kept() -> None:
     wire = Wire(down)
-    destination = Delivering(wire, most_records=100, most_bytes=200_000)
-    for number in range(1000):
+    destination = Delivering(wire, most_records=100, most_bytes=200_000, pace=Pace(1000, 1000))
+    destination.put([record(0, 10_000)])
+    wait_until(lambda: bool(wire.requests) and not destination.sender._busy)  # What is being sent does not give way.
+    for number in range(1, 1000):
         destination.put([record(number, 10_000)])
         assert destination.sender._waiting.bytes <= 200_000
     assert destination.account.dropped == {"queue full": 900}
