@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Protocol
+
+from tracer.factories import new_list
 
 COMPLETED = "completed"
 FAILED = "failed"
@@ -96,10 +98,6 @@ class Attempt:
     content_type: str = ""
     content_encoding: str = ""
     failure: Failure | None = None
-
-
-_no_attempts = cast("Callable[[], list[Attempt]]", list)
-"""As a factory `list[Attempt]` raises and swallows an error each time, which takes ten times as long."""
 
 
 class HostSpan(Protocol):
@@ -215,7 +213,7 @@ class Call:
     """Plain values of a query or a form, by name; bodies that are bytes are with the attempts."""
     uploads: tuple[Upload, ...] | None = None
     """Files of a form."""
-    attempts: list[Attempt] = field(default_factory=_no_attempts)
+    attempts: list[Attempt] = field(default_factory=new_list)
 
     # Clocks.
     started_wall: int = 0

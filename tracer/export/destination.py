@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
+
+from tracer.factories import new_dict
 
 if TYPE_CHECKING:
     from tracer.evaluation import Feedback
@@ -15,9 +17,6 @@ def add_count(counts: dict[str, int], reason: str, count: int) -> None:
     """Add to the counts by reason; one that counts nothing is not there."""
     if count:
         counts[reason] = counts.get(reason, 0) + count
-
-
-_no_counts = cast("Callable[[], dict[str, int]]", dict)  # To call `dict[str, int]` would take ten times as long.
 
 
 @dataclass(slots=True)
@@ -31,8 +30,8 @@ class Delivery:
     """
 
     exported: int = 0
-    dropped: dict[str, int] = field(default_factory=_no_counts)
-    shortened: dict[str, int] = field(default_factory=_no_counts)
+    dropped: dict[str, int] = field(default_factory=new_dict)
+    shortened: dict[str, int] = field(default_factory=new_dict)
     sampled_out: int = 0
     spooled: int = 0
     recovered: int = 0

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tracer.call import Call
+from tracer.host.providers import ELSEWHERE, asked_for
 from tracer.pipeline.exits import hook_into_multiprocessing
 from tracer.runtime import finish_open_calls, report_fault, runtime
 from tracer.scope import Parent, Scope
-from tracer.settings import Settings, environment_value
+from tracer.settings import Settings
 
 if TYPE_CHECKING:
     from tracer.host.recorder import Recorder
@@ -46,13 +47,9 @@ class HostHook:
     def present(self) -> bool:
         """Whether there is a provider. One that is set, replaced or taken away later is noticed at the next call."""
         api: Any = sys.modules.get(_API)
-        if api is None:
-            found = None
-        else:
-            try:
-                found = api._TRACER_PROVIDER
-            except AttributeError:  # Just being loaded, or of a version that keeps it elsewhere.
-                found = _asked_for(api)
+        found = None if api is None else getattr(api, "_TRACER_PROVIDER", ELSEWHERE)
+        if found is ELSEWHERE:
+            found = asked_for(_API, "get_tracer_provider", "OTEL_PYTHON_TRACER_PROVIDER")
         return (self._present if found is self._looked_at else self._look_at(found)) and not self._closed
 
     def parent(self) -> Parent | None:
@@ -133,12 +130,6 @@ class HostHook:
         atexit.register(at_exit)
         hook_into_multiprocessing(at_exit)
         return True
-
-
-def _asked_for(api: Any) -> object:
-    """The global provider, without making the one that OTEL_PYTHON_TRACER_PROVIDER names, as `get_tracer_provider` does."""
-    ask = getattr(api, "get_tracer_provider", None)
-    return None if ask is None or environment_value("OTEL_PYTHON_TRACER_PROVIDER") else ask()
 
 
 def at_exit() -> None:

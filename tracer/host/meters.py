@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tracer.host.providers import ELSEWHERE, asked_for
 from tracer.runtime import report_fault
-from tracer.settings import environment_value
 
 _API = "opentelemetry.metrics._internal"
 _PUBLIC_API = "opentelemetry.metrics"
@@ -30,13 +30,9 @@ class HostMeters:
     def provider(self) -> object:
         """The application's provider, or None. One that is set later is found at the next call."""
         api: Any = sys.modules.get(_API)
-        if api is None:
-            found = None
-        else:
-            try:
-                found = api._METER_PROVIDER
-            except AttributeError:  # Just being loaded, or of a version that keeps it elsewhere.
-                found = _asked_for()
+        found = None if api is None else getattr(api, "_METER_PROVIDER", ELSEWHERE)
+        if found is ELSEWHERE:
+            found = asked_for(_PUBLIC_API, "get_meter_provider", "OTEL_PYTHON_METER_PROVIDER")
         if found is not self._looked_at:
             self._look_at(found)
         return self._provider
@@ -60,9 +56,3 @@ def _stand_ins() -> tuple[type, ...]:
     """Providers that keep nothing."""
     internal: Any = sys.modules[_API]
     return tuple(kind for name in ("NoOpMeterProvider", "_ProxyMeterProvider") if isinstance(kind := getattr(internal, name, None), type))
-
-
-def _asked_for() -> object:
-    """The global provider, without making the one that OTEL_PYTHON_METER_PROVIDER names, as `get_meter_provider` does."""
-    ask = getattr(sys.modules.get(_PUBLIC_API), "get_meter_provider", None)
-    return None if ask is None or environment_value("OTEL_PYTHON_METER_PROVIDER") else ask()

@@ -10,7 +10,7 @@ from tracer.reading.generation import Generation, Message, OtherUsage, Usage
 from tracer.reading.messages import read_messages
 from tracer.reading.parts import content_parts, text_part
 from tracer.reading.tools import anthropic_tool_definitions
-from tracer.reading.values import Json, Problems, as_list, as_object, as_text, kind, list_at, note, object_at, text_at, whole_at
+from tracer.reading.values import Json, Problems, as_list, as_object, as_text, count_at, kind, list_at, note, object_at, text_at, whole_at
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -181,11 +181,7 @@ def _add_iteration(usage: Usage, iteration: Json, problems: Problems) -> None:
 
 
 def _count(source: Json, name: str, problems: Problems) -> int | None:
-    count = whole_at(source, name, problems, "usage.")
-    if count is not None and count < 0:
-        note(problems, f"usage.{name} is negative")
-        return None
-    return count
+    return count_at(source, name, problems, "usage.")
 
 
 def _put(generation: Generation, name: str, value: object) -> None:

@@ -5,16 +5,12 @@ Names follow the OpenTelemetry GenAI conventions v0.1.0 (`gen_ai.*`), from which
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+
+from tracer.factories import new_dict, new_list
 
 # A part of a message in the conventions' own JSON shape, e.g. {"type": "text", "content": "hi"}.
 Part = dict[str, object]
-
-# To call `list[Part]` takes ten times as long as to call `list`, and there are ten of them in each generation.
-_new_list = cast("Callable[[], list[Any]]", list)
-_new_object = cast("Callable[[], dict[str, Any]]", dict)
 
 
 @dataclass(slots=True)
@@ -26,7 +22,7 @@ class Message:
     """
 
     role: str
-    parts: list[Part] = field(default_factory=_new_list)
+    parts: list[Part] = field(default_factory=new_list)
     name: str | None = None
     finish_reason: str | None = None
 
@@ -95,19 +91,19 @@ class Generation:
     api_type: str | None = None
     """`openai.api.type`: chat_completions or responses."""
     request_model: str | None = None
-    parameters: dict[str, object] = field(default_factory=_new_object)
+    parameters: dict[str, object] = field(default_factory=new_dict)
     output_type: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
     prompt_name: str | None = None
     prompt_version: str | None = None
     service_tier: str | None = None
-    system_instructions: list[Part] = field(default_factory=_new_list)
-    input_messages: list[Message] = field(default_factory=_new_list)
-    tool_definitions: list[dict[str, object]] = field(default_factory=_new_list)
+    system_instructions: list[Part] = field(default_factory=new_list)
+    input_messages: list[Message] = field(default_factory=new_list)
+    tool_definitions: list[dict[str, object]] = field(default_factory=new_list)
 
-    output_messages: list[Message] = field(default_factory=_new_list)
-    finish_reasons: list[str] = field(default_factory=_new_list)
+    output_messages: list[Message] = field(default_factory=new_list)
+    finish_reasons: list[str] = field(default_factory=new_list)
     """One for each choice; a choice that broke off has `error` in its place."""
     response_id: str | None = None
     response_model: str | None = None
@@ -119,9 +115,9 @@ class Generation:
     agent_name: str | None = None
     query: str | None = None
     """What a search asked for."""
-    documents: list[dict[str, object]] = field(default_factory=_new_list)
+    documents: list[dict[str, object]] = field(default_factory=new_list)
     """What it found, in the conventions' shape."""
-    vendor_attributes: dict[str, object] = field(default_factory=_new_object)
+    vendor_attributes: dict[str, object] = field(default_factory=new_dict)
     """Further attributes by their whole names: the provider's own (`anthropic.thinking.budget_tokens`) and facts about endpoints."""
     fetched_usage: Usage | None = None
     """Usage that an answer tells of which was only fetched: another call has used it."""
@@ -138,9 +134,9 @@ class Generation:
     answer: dict[str, object] | None = None
     """The answer body parsed; of a stream, what the unstreamed answer would have been."""
 
-    chunk_kinds: list[str] = field(default_factory=_new_list)
+    chunk_kinds: list[str] = field(default_factory=new_list)
     """For each piece of a stream what it brought first: text, reasoning, tool_call, usage or other."""
     all_finished: bool = False
     """Every choice that was begun has its finish reason (a stream whose end the caller did not wait for is complete then)."""
-    problems: list[str] = field(default_factory=_new_list)
+    problems: list[str] = field(default_factory=new_list)
     """What could not be read, for the log and the ledger; the record exists all the same."""

@@ -7,7 +7,7 @@ from dataclasses import fields as fields_of
 from operator import attrgetter
 
 from tracer.reading.generation import Usage
-from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object, kind, note, object_at, whole_at
+from tracer.reading.values import LARGEST, Json, Problems, as_number, as_object, count_at, kind, note, object_at
 
 _NOT_COUNTS = ("cost", "raw", "others")
 _NAMES_OF_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
@@ -85,7 +85,7 @@ def _read_counts(source: Json, counts: Mapping[str, str], usage: Usage, problems
         if getattr(usage, count) is None:
             value = source[name]
             is_sound = type(value) is int and 0 <= value <= LARGEST
-            setattr(usage, count, value if is_sound else _count(source, name, problems))
+            setattr(usage, count, value if is_sound else count_at(source, name, problems, "usage."))
 
 
 def _put_reasoning_into_output(usage: Usage) -> None:
@@ -102,14 +102,6 @@ def _details(source: Json, names: tuple[str, ...], problems: Problems) -> Json:
         if details is not None:
             return details
     return {}
-
-
-def _count(source: Json, name: str, problems: Problems) -> int | None:
-    count = whole_at(source, name, problems, "usage.")
-    if count is not None and count < 0:
-        note(problems, f"usage.{name} is negative")
-        return None
-    return count
 
 
 def _cost(source: Json, problems: Problems) -> float | None:

@@ -54,13 +54,7 @@ def read_present(
     readers: Iterable[tuple[str, frozenset[str], Callable[[Json, Target], None]]], source: Json, target: Target, problems: Problems
 ) -> None:
     """The same, with only the readers that have something to read: of each the names it looks for are told."""
-    for what, names, reader in readers:
-        if names.isdisjoint(source):
-            continue
-        try:
-            reader(source, target)
-        except Exception as fault:
-            note(problems, f"{what}: {type(fault).__name__} while reading")
+    read_each([(what, reader) for what, names, reader in readers if not names.isdisjoint(source)], source, target, problems)
 
 
 def kind(value: object) -> str:
@@ -141,6 +135,15 @@ def whole_at(source: Json, name: str, problems: Problems, where: str = "") -> in
     if value is None or (type(value) is int and -LARGEST <= value <= LARGEST):
         return value
     return _at(source, name, problems, where, as_whole, "a whole number of 64 bits")
+
+
+def count_at(source: Json, name: str, problems: Problems, where: str = "") -> int | None:
+    """The same for a count, which is not negative."""
+    count = whole_at(source, name, problems, where)
+    if count is not None and count < 0:
+        note(problems, f"{where}{name} is negative")
+        return None
+    return count
 
 
 def number_at(source: Json, name: str, problems: Problems, where: str = "") -> float | None:
