@@ -22,6 +22,13 @@ hypothesis.settings.load_profile("untimed")
 asyncio.set_event_loop(None)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With --reruns: what failed at first, with its failure, so that it is seen although it passed afterwards."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)
+
+
 @pytest.fixture
 def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """None of the variables that the library reads is set; the default place of the local store is a folder of the test."""

@@ -44,7 +44,7 @@ def work(client, count):
         client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
 
 def timed(client):
-    threads = [threading.Thread(target=work, args=(client, (CALLS - BEFORE) // THREADS)) for _ in range(THREADS)]
+    threads = [threading.Thread(target=work, args=(client, CALLS // THREADS)) for _ in range(THREADS)]
     begun = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -55,16 +55,13 @@ def timed(client):
 bare = client()
 work(bare, 50)
 wrapped = tracer.wrap(client())
-if BEFORE:
-    work(wrapped, BEFORE)
-    tracer.flush(PATIENCE)
 seconds = timed(wrapped)
 tracer.shutdown(PATIENCE)
 status = tracer.status()
 at = status["destinations"]["otlp"]
 closes = status["started"] == CALLS == at["exported"] + at["queued"] + sum(at["dropped"].values())
 print(json.dumps({
-    "exported": at["exported"], "dropped": at["dropped"], "closes": closes, "rate": (CALLS - BEFORE) / seconds,
+    "exported": at["exported"], "dropped": at["dropped"], "closes": closes, "rate": CALLS / seconds,
     "peak": peak(),
 }))
 """
@@ -73,18 +70,13 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """A row. `records` is TRACER_QUEUE_RECORDS, None for the default.
-
-    `before` of the calls are made and delivered before the flood: what is loaded at the first of them, against threads that never rest,
-    takes as long as a small queue needs to be full.
-    """
+    """A row. `records` is TRACER_QUEUE_RECORDS, None for the default."""
 
     threads: int
     fault: str = ""
     calls: int = CALLS
     records: int | None = None
     patience: float = 60.0
-    before: int = 0
 
     @property
     def promise(self) -> str:
@@ -112,7 +104,7 @@ def measure(row: Flood) -> Flooded:
     with backend(row.fault) as state:
         limit = {} if row.records is None else {"TRACER_QUEUE_RECORDS": str(row.records)}
         code = PROGRAM
-        for name, value in {"CALLS": row.calls, "BEFORE": row.before, "THREADS": row.threads, "PATIENCE": row.patience}.items():
+        for name, value in {"CALLS": row.calls, "THREADS": row.threads, "PATIENCE": row.patience}.items():
             code = code.replace(name, str(value))
         ended = run_long_program(code, 900, {"OTEL_EXPORTER_OTLP_ENDPOINT": state.url, "TRACER_QUIET": "1", **limit})
         assert ended.status == 0, ended.err
