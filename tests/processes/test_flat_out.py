@@ -8,7 +8,7 @@ from tests.processes.flat_out import Flood, measure
 
 
 def test_nothing_is_lost_while_the_backend_keeps_up() -> None:
-    # With room for every call: whether fewer would do depends on the machine's cores, and on what else they do (test_haste has the mechanism).
+    # With room for every call: whether less would do depends on the machine's cores and what else they do (test_haste has the mechanism).
     result = measure(Flood(threads=3, calls=1800, records=1800))
     assert (result.broken, result.lost) == ([], 0)
 
