@@ -703,8 +703,10 @@ def test_a_call_that_is_over_needs_no_garbage_collection(app: Application, serve
     gc.collect()
     gc.disable()
     try:
+        read = [attributes(span) for span in app.spans]
         before = kept()
         ask(client)
+        assert len([attributes(span) for span in app.spans]) == len(read) + 1
         assert kept() == before
     finally:
         gc.enable()

@@ -32,7 +32,7 @@ def spans_of(record: Record, settings: Settings, *, content: bool = True) -> lis
     attempt, the last included, is a child span named `attempt`. Prompts and answers are left out without `content`.
     """
     call = record.call
-    start, end = wall_time(call, call.started), wall_time(call, max(call.ended, call.started))
+    start, end = wall_time(call, call.started), end_of(call)
     span = SpanData(
         name=span_name(record),
         kind=kind_of(call),
@@ -89,6 +89,11 @@ def kind_of(call: Call) -> str:
     """The kind of the call's span: CLIENT or INTERNAL."""
     # A retriever asks a store outside of the process; other spans of the application's own run inside.
     return CLIENT if call.operation != OWN_SPAN or call.kind == RETRIEVER else INTERNAL
+
+
+def end_of(call: Call) -> int:
+    """When the call's span ends, in Unix nanoseconds."""
+    return wall_time(call, max(call.ended, call.started))
 
 
 def wall_time(call: Call, reading: int) -> int:

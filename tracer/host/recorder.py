@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -21,8 +23,9 @@ from tracer.export import names
 from tracer.export.attributes import attributes_at_start
 from tracer.export.backend_spans import backend_spans_of
 from tracer.export.resource import SCOPE_NAME, version
-from tracer.export.span import CLIENT, SpanData
-from tracer.export.spans import kind_of, span_name
+from tracer.export.span import CLIENT, AttributeValue, SpanData
+from tracer.export.spans import end_of, kind_of, span_name
+from tracer.host.deferred import defer, is_all_but_read
 from tracer.host.later import Later
 from tracer.pipeline.ledger import Account
 from tracer.pipeline.readings import CallReader
@@ -53,6 +56,7 @@ class Recorder:
         """Count from nothing, without a thread."""
         self._later.after_fork()
         self._books = threading.Lock()
+        self._reading = threading.RLock()
         self._account = Account()
         self._sampled_out = 0
         self._started = itertools.count()
@@ -119,14 +123,10 @@ class Recorder:
                 with self._books:
                     self._sampled_out += 1
                 return
-            record = self._reader.read(call)
-            own, *attempts = backend_spans_of(record, self._settings)
-            try:
-                _write(span, own, recorded.name)
-                for attempt in attempts:
-                    self._end_attempt(attempt, context)
-            finally:
-                span.end(own.end)
+            if is_all_but_read(call) and defer(span, partial(self._read_later, call), self._lock_of_reading):
+                span.end(end_of(call))
+            else:
+                self._end_read(call, span, context, recorded.name)
         except BaseException as fault:
             self._lose("error")
             if not isinstance(fault, Exception) or not report_fault("ending a span with the application's tracer provider", fault):
@@ -134,8 +134,38 @@ class Recorder:
         else:
             with self._books:
                 self._account.exported += 1
-                if record.withheld:
-                    self._account.shorten(record.withheld, 1)
+
+    def _end_read(self, call: Call, span: Any, context: Context, name: str) -> None:
+        own, *attempts = self._read(call)
+        try:
+            _write(span, own, name)
+            for attempt in attempts:
+                self._end_attempt(attempt, context)
+        finally:
+            span.end(own.end)
+
+    def _read(self, call: Call) -> list[SpanData]:
+        record = self._reader.read(call)
+        spans = backend_spans_of(record, self._settings)
+        if record.withheld:
+            with self._books:
+                self._account.shorten(record.withheld, 1)
+        return spans
+
+    def _read_later(self, call: Call) -> Iterable[tuple[str, AttributeValue]]:
+        """The attributes of a call whose span has ended already, for whoever looks at them."""
+        try:
+            return _in_order(self._read(call)[0])
+        except Exception as fault:
+            with self._books:
+                self._account.exported -= 1
+            self._lose("error")
+            if not report_fault("reading a call for a span of the application's tracer provider", fault):
+                raise
+            return ()
+
+    def _lock_of_reading(self) -> AbstractContextManager[object]:
+        return self._reading
 
     def _end_attempt(self, attempt: SpanData, context: Context) -> None:
         span = self._tracer.start_span(attempt.name, context, SpanKind.CLIENT, attempt.attributes, start_time=attempt.start)
@@ -284,9 +314,13 @@ def _put_back(earlier: Context) -> None:
             raise
 
 
-def _write(span: Any, data: SpanData, name: str) -> None:
+def _in_order(data: SpanData) -> Iterable[tuple[str, AttributeValue]]:
     # Where the provider has room for few attributes, the first ones written are dropped: the least important go first.
-    span.set_attributes(dict(reversed(data.attributes.items())))
+    return reversed(data.attributes.items())
+
+
+def _write(span: Any, data: SpanData, name: str) -> None:
+    span.set_attributes(dict(_in_order(data)))
     if data.name != name:
         span.update_name(data.name)
     for event in data.events:
