@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tracer
-from benchmarks import instructions, peers, programs
+from benchmarks import instructions, large, peers, programs
 from benchmarks.chat_model import CHUNKS as STREAM_CHUNKS
 from benchmarks.chat_model import chat_model, stream_client
 from benchmarks.measure import CALLS, ROUNDS, Row, added, added_everywhere, least, show
@@ -236,8 +236,10 @@ def main() -> None:
         ]
         if "--no-instructions" not in sys.argv[1:]:
             rows += instructions.rows(endpoint) if instructions.available() else []
+        rows += large.rows()
         if "--peers" in sys.argv[1:]:
             rows += peers.rows()
+            rows += instructions.peer_rows(endpoint) if instructions.available() else []
     finally:
         receiver.communicate("", timeout=10)
     if not instructions.available():

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import programs
+from benchmarks import peers, programs
 from benchmarks.measure import Row
 
 CALLS = 100
@@ -92,6 +92,20 @@ def rows(endpoint: str) -> list[Row]:
     return table
 
 
+def peer_rows(endpoint: str) -> list[Row]:
+    """Beside LangSmith's own SDK, with everything delivered to the same backend."""
+    bare, ours, theirs = (count(name, "small", endpoint) for name in ("bare", "ours-to-langsmith", "langsmith-sdk"))
+    return [
+        Row(
+            "tracer to LangSmith, all threads' instructions, of wrap_openai's",
+            (ours - bare).all / (theirs - bare).all,
+            "x",
+            "langsmith_all",
+        ),
+        Row("tracer to LangSmith, caller's instructions, of wrap_openai's", (ours - bare).caller / (theirs - bare).caller, "x"),
+    ]
+
+
 def main() -> None:
     """Run one program under callgrind."""
     program, payload, endpoint = sys.argv[1:]
@@ -127,11 +141,22 @@ def _model(endpoint: str) -> programs.Running:
     return lambda: chat.invoke(messages), lambda: tracer.flush(60)
 
 
+def _to_langsmith(endpoint: str) -> programs.Running:
+    from tracer.pipeline import destinations
+    from tracer.pipeline.sender import Gather
+
+    # As for OTLP; the SDK waits for up to a quarter of a second after each run, so that here it never sends before there are a hundred.
+    destinations.LANGSMITH_GATHER = Gather(SCHEDULE_DELAY / 1000, destinations.LANGSMITH_GATHER.records)
+    return peers.ours_to_langsmith(endpoint)
+
+
 _PROGRAMS: dict[str, Callable[[str, str], programs.Running]] = {
     "bare": lambda payload, _endpoint: _bare(payload),
     "span": lambda payload, endpoint: programs.by_hand(endpoint, payload),
     "ours": lambda payload, endpoint: programs.wrapped(payload, otlp_endpoint=endpoint, otlp_schedule_delay=SCHEDULE_DELAY),
     "model-off": lambda _payload, _endpoint: _model(""),
+    "ours-to-langsmith": lambda _payload, endpoint: _to_langsmith(endpoint),
+    "langsmith-sdk": lambda _payload, endpoint: peers.langsmith_sdk(endpoint),
     "model-on": lambda _payload, endpoint: _model(endpoint),
 }
 

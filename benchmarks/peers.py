@@ -26,11 +26,13 @@ def _ours(endpoint: str) -> programs.Running:
     return programs.wrapped(otlp_endpoint=endpoint)
 
 
-def _ours_to_langsmith(endpoint: str) -> programs.Running:
+def ours_to_langsmith(endpoint: str) -> programs.Running:
+    """Our wrapped client, to a LangSmith-style backend."""
     return programs.wrapped(langsmith_tracing=True, langsmith_key="none", langsmith_endpoint=endpoint)
 
 
-def _langsmith(endpoint: str) -> programs.Running:
+def langsmith_sdk(endpoint: str) -> programs.Running:
+    """The wrapper of LangSmith's own SDK."""
     os.environ.update(LANGSMITH_TRACING="true", LANGSMITH_API_KEY="none", LANGSMITH_ENDPOINT=endpoint)
     from langsmith import Client
     from langsmith.wrappers import wrap_openai
@@ -70,8 +72,8 @@ def _instrumented(instrumentor: Any, endpoint: str) -> programs.Running:
 PEERS: dict[str, Callable[[str], programs.Running]] = {
     "OTel span by hand": programs.by_hand,
     "tracer": _ours,
-    "tracer to LangSmith": _ours_to_langsmith,
-    "langsmith wrap_openai": _langsmith,
+    "tracer to LangSmith": ours_to_langsmith,
+    "langsmith wrap_openai": langsmith_sdk,
     "official genai-openai": _official,
     "openinference": _openinference,
     "openllmetry": _openllmetry,

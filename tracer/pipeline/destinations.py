@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LANGSMITH = "langsmith"
 OTLP_LOGS = "otlp-logs"
 HOST_LOGS = "host-logs"
-_LANGSMITH_GATHER = Gather(0.25, 100)
+LANGSMITH_GATHER = Gather(0.25, 100)
 """As for OTLP; the number is what LangSmith's own client sends at once."""
 _TAKE_FEEDBACK = ("local", LANGSMITH, OTLP_LOGS, HOST_LOGS)
 
@@ -99,7 +99,7 @@ def _make(name: str, settings: Settings, spool: Shelves | None) -> list[Destinat
         from tracer.export.langsmith.destination import feedback_transports_of, transports_of
 
         pairs = zip(transports_of(settings), feedback_transports_of(settings), strict=True)
-        return [_with_feedback(runs, feedback, settings, spool, _LANGSMITH_GATHER) for runs, feedback in pairs]
+        return [_with_feedback(runs, feedback, settings, spool, LANGSMITH_GATHER) for runs, feedback in pairs]
     if name == HOST_LOGS:
         from tracer.export.host_logs import HostLogs
 
