@@ -38,7 +38,7 @@ from tests.integration.host_support import (
 )
 from tests.support import collecting, stored_names
 from tracer.call import Call
-from tracer.host.recorder import RecordedSpan
+from tracer.host.recorded import RecordedSpan
 from tracer.reading.record import Record
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.server import ReplayServer

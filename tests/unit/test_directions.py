@@ -149,6 +149,7 @@ TELEMETRY_ROOMS = ("tracer.export", "tracer.host", "tracer.metrics", "tracer.cli
 TELEMETRY_PLUGIN = "tracer.instrumentor"
 # Loaded only once the application itself has loaded OpenTelemetry.
 AFTER_TELEMETRY = "tracer.host.recorder"
+BY_IT_ONLY = ("tracer.host.deferred", "tracer.host.recorded")
 SQLITE_ROOMS = ("tracer.store", "tracer.spool", "tracer.cli")
 
 
@@ -285,11 +286,12 @@ def test_opentelemetry_is_imported_by_exporters_only_and_when_they_are_used() ->
         if lies_in(item.module, ("opentelemetry", "grpc", "google"))
         and item.at_import
         and not item.for_types_only
-        and item.by not in (TELEMETRY_PLUGIN, AFTER_TELEMETRY)
+        and item.by not in (TELEMETRY_PLUGIN, AFTER_TELEMETRY, *BY_IT_ONLY)
     ]
     assert wrong == []
     assert [item.by for item in imports() if item.module == TELEMETRY_PLUGIN] == []
     assert not [item for item in imports() if item.module == AFTER_TELEMETRY and item.at_import and not item.for_types_only]
+    assert {item.by for item in imports() if item.module in BY_IT_ONLY} == {AFTER_TELEMETRY}
 
 
 def test_sqlite_is_imported_by_the_store_only() -> None:
