@@ -131,7 +131,7 @@ def slope_of(samples: list[tuple[float, float]]) -> float:
     return median((later[1] - sooner[1]) / (later[0] - sooner[0]) for sooner, later in combinations(samples, 2))
 
 
-TEXT = """\\
+TEXT = """\
 A process records at a constant rate, {rate} a second being ten million in a day; the other rates are that in less time. Memory is the
 resident set in MiB after the warm-up (the first {warm_up:.0%} of the time) and at the end; growth is the median slope between all pairs
 of samples in between, times that time, and may be {growth:g} MiB.
