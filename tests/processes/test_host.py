@@ -118,6 +118,36 @@ print(json.dumps(account()), flush=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_functions_that_mask_go_on_in_a_forked_child() -> None:
+    code = """
+import os
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+def shown(span):
+    return f"{span.attributes.get('gen_ai.tool.call.arguments')}\\n"
+def mask(text):
+    return text.replace("secret", "[hidden]")
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=shown)))
+trace.set_tracer_provider(provider)
+import tracer
+def ask():
+    with tracer.trace("ask", kind="tool") as run:
+        run.set_input({"text": "a secret"})
+ask()
+child = os.fork()
+if child == 0:
+    ask()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    ended = run_program(code, TRACER_QUIET="1", TRACER_CONTENT="on", TRACER_MASK="__main__:mask")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines() == ['{"text":"a [hidden]"}'] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_of_multiprocessing_ends_its_open_calls() -> None:
     code = (
         PROVIDER

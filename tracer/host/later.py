@@ -24,10 +24,6 @@ class Later(Generic[_Item]):
     def __init__(self, work: Callable[[_Item], object], warm_up: Callable[[], object]) -> None:
         self._work = work
         self._warm_up = warm_up
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Begin with nothing, and without a thread."""
         self._items: deque[_Item] = deque()
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._working = threading.Lock()

@@ -45,17 +45,19 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tracer: Any = None
-        self._reader = CallReader(settings)
-        self._later: Later[RecordedSpan] = Later(self.end, self._reader.warm_up)
-        self.after_fork()
+        self._begin()
 
     def use(self, provider: Any) -> None:
         """Take a provider for the calls that begin from now on; open ones stay with the one they began with."""
         self._tracer = provider.get_tracer(SCOPE_NAME, version(), schema_url=names.SCHEMA_URL)
 
     def after_fork(self) -> None:
-        """Count from nothing, without a thread."""
-        self._later.after_fork()
+        """Count from nothing, without a thread of the parent: functions that mask have one of their own."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reader = CallReader(self._settings)
+        self._later: Later[RecordedSpan] = Later(self.end, self._reader.warm_up)
         self._books = threading.Lock()
         self._reading = threading.RLock()
         self._account = Account()
