@@ -6,6 +6,7 @@ import ast
 import copy
 import json
 import operator
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
@@ -18,6 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 import tracer
 from tests.integration.capture_support import HTTP, PLAIN, STREAM_USAGE, close_http_clients, http_client
 from tests.integration.host_support import Application, application, ask, attributes, host_account, traced
+from tests.support import PATIENCE
 from tracer.host import recorder as recorder_module
 from tracer.host.deferred import DeferredAttributes
 from tracer.pipeline.readings import CallReader
@@ -251,3 +253,23 @@ def test_a_fault_of_reading_costs_the_attributes_only_and_is_counted(
     assert host_account()["exported"] == 1
     assert attributes(app.only(CHAT))["gen_ai.request.model"] == "gpt-4o"
     assert (host_account()["exported"], host_account()["dropped"]) == (0, {"error": 1})
+
+
+def test_a_forked_child_does_not_wait_for_a_reading_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read() -> list[tuple[str, str]]:
+        if threading.current_thread() is not threading.main_thread():
+            reading.set()
+            assert go_on.wait(PATIENCE)
+        return [("name", "value")]
+
+    found = DeferredAttributes(BoundedAttributes(immutable=False), read)
+    parent = threading.Thread(target=dict, args=(found,))
+    parent.start()
+    assert reading.wait(PATIENCE)
+    process = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: process + 1)
+    assert dict(found) == {"name": "value"}
+    go_on.set()
+    parent.join()

@@ -6,9 +6,10 @@ that hand spans to a thread look at them there, and spans that are dropped on th
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
@@ -17,7 +18,6 @@ from tracer.call import COMPLETED, FAILED, Attempt, Call
 from tracer.export.span import AttributeValue
 
 Read = Callable[[], Iterable[tuple[str, AttributeValue]]]
-Lock = Callable[[], AbstractContextManager[object]]
 
 _OPERATIONS = frozenset(("chat", "responses", "messages", "completions", "embeddings"))
 """Those whose span is named by operation and model."""
@@ -61,34 +61,37 @@ def _is_without_error(attempt: Attempt) -> bool:
     return (attempt.status or 0) < _FIRST_ERROR_STATUS and _ERROR.search(answer) is None
 
 
-def defer(span: Any, read: Read, lock: Lock) -> bool:
+def defer(span: Any, read: Read) -> bool:
     """Have what `read` gives added to the attributes of a span at the first look at them; False where that cannot be.
 
-    It can be with spans of OpenTelemetry's SDK. What `lock` gives is held while reading.
+    It can be with spans of OpenTelemetry's SDK.
     """
     if type(span).__module__ != _SDK:
         return False
     earlier: Any = getattr(span, _PLACE, None)
     if type(earlier) is not BoundedAttributes:
         return False
-    setattr(span, _PLACE, DeferredAttributes(earlier, read, lock))
+    setattr(span, _PLACE, DeferredAttributes(earlier, read))
     return True
 
 
 class DeferredAttributes(BoundedAttributes):
     """Attributes that are without the state of their base class until something of that is looked for: then it is made."""
 
-    def __init__(self, earlier: BoundedAttributes, read: Read, lock: Lock) -> None:
+    def __init__(self, earlier: BoundedAttributes, read: Read) -> None:
         # The base class is not initialised on purpose: see __getattr__.
         self._earlier: BoundedAttributes | None = earlier
         self._read = read
-        self._lock_of_reading = lock
+        self._reading = threading.RLock()
+        self._process = os.getpid()
 
     def __getattr__(self, name: str) -> Any:
         """Asked only for what is not there."""
-        if name.startswith("__") or "_lock_of_reading" not in self.__dict__:
+        if name.startswith("__") or "_process" not in self.__dict__:
             raise AttributeError(name)
-        with self._lock_of_reading():
+        if self._process != os.getpid():  # Forked, perhaps while a thread of the parent was reading.
+            self._reading, self._process = threading.RLock(), os.getpid()
+        with self._reading:
             earlier = self._earlier
             if earlier is not None:
                 for key, value in self._read():

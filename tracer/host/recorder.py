@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -59,7 +58,6 @@ class Recorder:
         self._reader = CallReader(self._settings)
         self._later: Later[RecordedSpan] = Later(self.end, self._reader.warm_up)
         self._books = threading.Lock()
-        self._reading = threading.RLock()
         self._account = Account()
         self._sampled_out = 0
         self._started = itertools.count()
@@ -126,7 +124,7 @@ class Recorder:
                 with self._books:
                     self._sampled_out += 1
                 return
-            if is_all_but_read(call) and defer(span, partial(self._read_later, call), self._lock_of_reading):
+            if is_all_but_read(call) and defer(span, partial(self._read_later, call)):
                 span.end(end_of(call))
             else:
                 self._end_read(call, span, context, recorded.name)
@@ -166,9 +164,6 @@ class Recorder:
             if not report_fault("reading a call for a span of the application's tracer provider", fault):
                 raise
             return ()
-
-    def _lock_of_reading(self) -> AbstractContextManager[object]:
-        return self._reading
 
     def _end_attempt(self, attempt: SpanData, context: Context) -> None:
         span = self._tracer.start_span(attempt.name, context, SpanKind.CLIENT, attempt.attributes, start_time=attempt.start)
