@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType
 
 import grpc
@@ -30,8 +32,10 @@ from tests.integration.otlp_support import (
 )
 from tests.support import Delivering, wait_until
 from tracer.export import notices
+from tracer.export.certificates import Certificates
 from tracer.export.otlp import OtlpTransport
-from tracer.export.otlp_grpc import INSTALL, retry_delay
+from tracer.export.otlp_grpc import INSTALL, GrpcWire, retry_delay
+from tracer.export.transport import ACCEPTED, RETRY
 from tracer.pipeline.backoff import Pace
 from tracer.settings import Settings
 
@@ -296,6 +300,54 @@ def test_an_http_endpoint_says_which_protocol_to_set(caplog: pytest.LogCaptureFi
     (line,) = [entry.getMessage() for entry in of_the_export(caplog)]
     assert "cannot be reached (Failed" not in line
     assert line.endswith("Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if the endpoint takes OTLP over HTTP only.")
+
+
+def test_cancelled_by_an_endpoint_that_never_spoke_grpc_says_which_protocol_to_set(collector: GrpcCollector) -> None:
+    """gRPC calls an answer of an HTTP endpoint so, where it comes late: a server in its place, as the moment cannot be chosen."""
+    own = aborting(grpc.StatusCode.CANCELLED, "Stream removed", trailing=(("of-a-server-bin", b"1"),))
+    removed = aborting(grpc.StatusCode.CANCELLED, "Stream removed")
+    collector.answers = [own, removed, removed]
+    wire = GrpcWire(f"http://{collector.target}", "test", {}, "none", Certificates())
+    try:
+        assert wire.send(b"", 20).advice == ""
+        verdict = wire.send(b"", 20)
+        assert (verdict.outcome, verdict.text) == (RETRY, "refused the spans (gRPC CANCELLED): Stream removed")
+        assert verdict.advice == "Set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if the endpoint takes OTLP over HTTP only."
+        assert wire.send(b"", 20) == verdict
+        assert wire.send(b"", 20).outcome == ACCEPTED
+        collector.answers = [removed]
+        assert wire.send(b"", 20) == replace(verdict, advice="")
+    finally:
+        wire.close()
+
+
+@pytest.mark.parametrize("status", sorted({*RETRIED, *STOPPING} - {"CANCELLED"}))
+def test_another_status_says_nothing_of_the_protocol(collector: GrpcCollector, status: str) -> None:
+    collector.always = aborting(grpc.StatusCode[status], "Stream removed")
+    wire = GrpcWire(f"http://{collector.target}", "test", {}, "none", Certificates())
+    try:
+        assert "OTEL_EXPORTER_OTLP_PROTOCOL" not in wire.send(b"", 20).advice
+    finally:
+        wire.close()
+
+
+def test_a_call_that_we_cancel_says_nothing_of_the_protocol(collector: GrpcCollector) -> None:
+    arrived, released = threading.Event(), threading.Event()
+
+    def hang(_context: grpc.ServicerContext) -> None:
+        arrived.set()
+        released.wait(20)
+
+    collector.always = hang
+    wire = GrpcWire(f"http://{collector.target}", "test", {}, "none", Certificates())
+    try:
+        with ThreadPoolExecutor(1) as sending:
+            verdict = sending.submit(wire.send, b"", 20)
+            assert arrived.wait(20)
+            wire.close()
+            assert (verdict.result().outcome, verdict.result().advice) == (RETRY, "")
+    finally:
+        released.set()
 
 
 def test_port_4317_means_grpc_unless_a_protocol_is_set() -> None:

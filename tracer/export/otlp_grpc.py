@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -73,6 +74,8 @@ class GrpcWire:
         self._compression = compression_of(compression)
         self._certificates = certificates
         self._channel: grpc.Channel | None = None
+        self._took_something = False
+        """Whether a call ever ended well: the endpoint speaks gRPC."""
         if not _is_installed():
             warn_once(f"{MISSING} {INSTALL} Records wait until then.")
 
@@ -93,11 +96,12 @@ class GrpcWire:
                 channel = self._channel = self._open(grpc)
             answer = cast("bytes", channel.unary_unary(self._signal.method)(request, timeout=timeout, metadata=self._metadata))
         except grpc.RpcError as error:
-            return self._failed(error, timeout)
+            return self._failed(error, timeout, closed=self._channel is not channel)
         except Exception as error:
             if self._channel is not channel:
                 return Verdict(RETRY, UNREACHABLE, "cannot be reached (the connection was closed)", doubtful=True)
             return Verdict(REFUSED, NOT_SENT, f"was sent nothing: the request could not be made ({error})")
+        self._took_something = True
         return otlp_answer.accepted(*otlp_answer.rejected_in(answer), self._signal.what)
 
     def _open(self, grpc: ModuleType) -> grpc.Channel:
@@ -114,13 +118,18 @@ class GrpcWire:
             return grpc.insecure_channel(self._target, options, compression)
         return grpc.secure_channel(self._target, grpc.ssl_channel_credentials(*self._certificates.read()), options, compression)
 
-    def _failed(self, error: grpc.RpcError, timeout: float) -> Verdict:
+    def _failed(self, error: grpc.RpcError, timeout: float, closed: bool) -> Verdict:
         call = cast("grpc.Call", error)
         status, details = call.code().name, call.details() or ""
         if status == "UNAVAILABLE":
             # A channel waits ever longer before it connects again, and answers for the endpoint meanwhile; a new one looks.
             self.close()
-        return judge(status, details, cast("Sequence[Any]", call.trailing_metadata() or ()), timeout, self._secure, self._signal.what)
+        trailing = cast("Sequence[Any]", call.trailing_metadata() or ())
+        verdict = judge(status, details, trailing, timeout, self._secure, self._signal.what)
+        if status == "CANCELLED" and not (closed or trailing or self._took_something):
+            # How an answer that is no gRPC sometimes looks, by when it arrives.
+            return replace(verdict, advice=NOT_GRPC)
+        return verdict
 
     def close(self) -> None:
         """Let go of connections."""
