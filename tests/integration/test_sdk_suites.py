@@ -118,6 +118,27 @@ def test_each_reason_says_for_whom() -> None:
         assert reason.because
 
 
+@pytest.mark.parametrize(
+    ("test", "word"),
+    [
+        ("tests/lib/test_client_copy.py::test_copy_keeps_every_constructor_argument[Anthropic-api_key-all-arguments]", "hooks"),
+        ("tests/lib/test_client_copy.py::test_with_options_overrides_win[AsyncAnthropicVertex]", "stand-in"),
+        ("tests/lib/test_client_copy.py::test_copy_sends_requests_through_the_http_client[Anthropic]", None),
+        ("tests/test_x509_workload_identity.py::test_x509_copy_reuses_effective_transport_and_preserves_identity", "stand-in"),
+        ("tests/test_x509_workload_identity_regressions.py::test_async_copy_accepts_an_explicit_x509_identity[copy]", "stand-in"),
+        (
+            "tests/test_x509_workload_identity_regressions.py::test_sync_copy_can_switch_from_x509_identity_to_api_key[None-copy]",
+            "stand-in",
+        ),
+        ("tests/test_x509_workload_identity_hardening.py::test_sync_copy_accepts_an_explicit_x509_identity[copy]", None),
+    ],
+)
+def test_only_wrapped_clients_may_be_seen_by_their_attributes(test: str, word: str | None) -> None:
+    because = explained(test, WRAPPED)
+    assert because is None if word is None else word in (because or "")
+    assert explained(test, INSTRUMENTED) is None
+
+
 def test_stand_ins_are_the_class_to_who_looks() -> None:
     class Client:
         answer = 1
