@@ -15,8 +15,7 @@ from typing import Any
 
 import tracer
 from benchmarks import instructions, large, peers, programs
-from benchmarks.chat_model import CHUNKS as STREAM_CHUNKS
-from benchmarks.chat_model import chat_model, stream_client
+from benchmarks.chat_model import chat_model
 from benchmarks.measure import CALLS, ROUNDS, Row, added, added_everywhere, least, show
 from tracer.call import Call
 from tracer.capture.streams import tap_stream
@@ -114,7 +113,7 @@ def around_a_stream(endpoint: str) -> list[Row]:
     """What is added before the first chunk of a stream and after its last."""
     provider, otel = programs.otel_tracer(endpoint + "/v1/traces")
     tracer.configure(quiet=True, otlp_endpoint=endpoint, stream_usage="off")
-    bare_client, client = stream_client(), tracer.wrap(stream_client())
+    bare_client, client = programs.stream_client(), tracer.wrap(programs.stream_client())
 
     def opened(openai: Any) -> tuple[int, Any]:
         begin = time.thread_time_ns()
@@ -131,7 +130,7 @@ def around_a_stream(endpoint: str) -> list[Row]:
 
     def last(openai: Any) -> int:
         _, pieces = opened(openai)
-        for _ in range(STREAM_CHUNKS - 1):
+        for _ in range(programs.STREAM_CHUNKS - 1):
             next(pieces)
         begin = time.thread_time_ns()
         next(pieces, None)

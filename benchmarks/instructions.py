@@ -25,6 +25,7 @@ SCHEDULE_DELAY = 5000.0
 """Milliseconds that spans are gathered, as OpenTelemetry's batch processor does: calls are fifty times slower here, and would be sent
 one by one otherwise."""
 _WARM = 30
+_CHUNKS = 50
 _TOTAL = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 
@@ -80,6 +81,13 @@ def rows(endpoint: str) -> list[Row]:
     table = [
         Row("ChatModel.invoke over the bare call, off, instructions", 100 * (off - bare).caller / bare.caller, "%", "chat_model_off"),
         Row("ChatModel.invoke over the bare call, on, instructions", 100 * (on - bare).caller / bare.caller, "%", "chat_model_on"),
+    ]
+    bare_stream, stream_off, stream_on = (count(name, "small", endpoint) for name in ("stream", "model-stream-off", "model-stream-on"))
+    table += [
+        Row(
+            f"ChatModel.stream over the bare one, {state}, instructions", 100 * (stream - bare_stream).caller / bare_stream.caller, "%", key
+        )
+        for state, stream, key in (("off", stream_off, "chat_model_chunk_off"), ("on", stream_on, "chat_model_chunk_on"))
     ]
     for payload in programs.PAYLOADS:
         bare = bare if payload == "small" else count("bare", payload, endpoint)
@@ -141,6 +149,20 @@ def _model(endpoint: str) -> programs.Running:
     return lambda: chat.invoke(messages), lambda: tracer.flush(60)
 
 
+def _bare_stream() -> programs.Running:
+    client = programs.stream_client(_CHUNKS)
+    return lambda: programs.bare_stream(client), lambda: None
+
+
+def _model_stream(endpoint: str) -> programs.Running:
+    import tracer
+
+    tracer.configure(quiet=True, otlp_endpoint=endpoint, stream_usage="off")
+    chat = tracer.ChatModel(programs.stream_client(_CHUNKS), model="gpt-4o-mini")
+    messages = [(item["role"], item["content"]) for item in programs.MESSAGES]
+    return lambda: programs.drain(chat.stream(messages)), lambda: tracer.flush(60)
+
+
 def _to_langsmith(endpoint: str) -> programs.Running:
     from tracer.pipeline import destinations
     from tracer.pipeline.sender import Gather
@@ -158,6 +180,9 @@ _PROGRAMS: dict[str, Callable[[str, str], programs.Running]] = {
     "ours-to-langsmith": lambda _payload, endpoint: _to_langsmith(endpoint),
     "langsmith-sdk": lambda _payload, endpoint: peers.langsmith_sdk(endpoint),
     "model-on": lambda _payload, endpoint: _model(endpoint),
+    "stream": lambda _payload, _endpoint: _bare_stream(),
+    "model-stream-off": lambda _payload, _endpoint: _model_stream(""),
+    "model-stream-on": lambda _payload, endpoint: _model_stream(endpoint),
 }
 
 if __name__ == "__main__":

@@ -103,6 +103,38 @@ def call(openai: OpenAI | AsyncOpenAI, payload: str = "small") -> Any:
     return create(model="gpt-4o-mini", temperature=0.5, max_tokens=100, **PAYLOADS[payload])
 
 
+STREAM_CHUNKS = 200
+
+
+def stream_client(chunks: int = STREAM_CHUNKS) -> OpenAI:
+    """A client whose transport answers with a stream of so many pieces from memory."""
+    chunk: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1750000000,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}],
+    }
+    last: dict[str, Any] = {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    body = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in [chunk] * (chunks - 1) + [last]) + b"data: [DONE]\n\n"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=body, headers={"content-type": "text/event-stream"}, request=request)
+
+    return OpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
+
+
+def drain(stream: Any) -> None:
+    """Take all pieces."""
+    for _ in stream:
+        pass
+
+
+def bare_stream(client: OpenAI) -> None:
+    """The SDK's own stream, to its end."""
+    drain(client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True))
+
+
 def otel_tracer(endpoint: str) -> tuple[Any, Any]:
     """The OpenTelemetry SDK as most programs set it up: batch processor, OTLP over HTTP."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -110,7 +142,7 @@ def otel_tracer(endpoint: str) -> tuple[Any, Any]:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), max_queue_size=100_000))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=_TIMEOUT), max_queue_size=100_000))
     return provider, provider.get_tracer("benchmark")
 
 
@@ -126,6 +158,9 @@ def hand_written(openai: OpenAI, tracer: Any, payload: str = "small") -> Callabl
 
     return run
 
+
+_TIMEOUT = 120
+"""Seconds for one request: it holds a hundred images of 1 MB where instructions are counted, fifty times as slowly."""
 
 Running = tuple[Callable[[], Any], Callable[[], Any]]
 """A call, and what waits until everything is delivered."""
