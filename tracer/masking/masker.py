@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from tracer.call import Call
 from tracer.evaluation import Feedback
 from tracer.masking.limited import Limited, TooSlow
-from tracer.masking.patterns import PATTERNS, SECRETS, any_of, long_words
+from tracer.masking.patterns import PATTERNS, SECRETS, any_of, is_file, parted
 from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, masked_feedback, withheld, withheld_feedback
 from tracer.reading.record import Record
 
@@ -89,20 +89,20 @@ class Masker:
             data = bytes_of(record)
         except (ValueError, TypeError, RecursionError):
             return True
-        if any(hint in data for hint in self._hints):
-            return True
-        return self._hints_of_words.search(long_words(data)) is not None
+        words, text = parted(data)
+        return self._hints_of_words.search(words) is not None or any(hint in text for hint in self._hints)
 
     def _masks(self) -> Mask:
         """One function from all; each text is masked once, however often it stands in the record."""
-        masks: list[Mask] = [pattern.mask for pattern in self._patterns] + [_imported(name) for name in self._functions]
+        patterns: list[Mask] = [pattern.mask for pattern in self._patterns]
+        functions: list[Mask] = [_imported(name) for name in self._functions]
         known: dict[str, str] = {}
 
         def mask(text: str) -> str:
             result = known.get(text)
             if result is None:
                 result = text
-                for step in masks:
+                for step in functions if is_file(text) else (*patterns, *functions):
                     result = step(result)
                 if not isinstance(result, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # an application's function
                     raise TypeError("a mask has to give a text")

@@ -1,6 +1,6 @@
 """The built-in patterns. Each has hints: texts without any of them are not searched, so a call without a secret costs next to nothing.
 
-Most secrets are one long word, which people do not write: `long_words` leaves of a record the little in which those can be.
+Most secrets are one long word, which people do not write: `parted` leaves of a record the little in which those can be.
 """
 
 from __future__ import annotations
@@ -41,25 +41,48 @@ _NEVER = rb"(?!)"
 LEAST_WORD = 14
 """Characters that a secret which is one word has at the least."""
 
+LEAST_FILE = 4096
+"""Characters from which a run of nothing but the letters of Base64 is taken for a file, in which nothing is searched."""
+
 # Whatever may stand in a secret is part of its word, a backslash too: in JSON it may hide a character. Bytes beyond ASCII part words.
 _SHAPE = bytes(ord("w" if chr(byte) in "_.~+/=-\\" or (byte < 128 and chr(byte).isalnum()) else " ") for byte in range(256))
 _LONG = b"w" * LEAST_WORD
+_BASE64 = bytes(byte for byte in range(128) if chr(byte).isalnum()) + b"+/="
+_HEADER = re.compile(r"data:[a-z]+/[a-z0-9.+-]{1,80};base64,")
 
 
-def long_words(data: bytes) -> bytes:
-    """The words of at least `LEAST_WORD` characters in a JSON text.
+def parted(data: bytes) -> tuple[bytes, bytes]:
+    """The words of at least `LEAST_WORD` characters in a JSON text, and the whole text; both without files.
 
-    >>> long_words(b'{"role":"user","content":"My key is sk-0123456789abcdef."}')
+    >>> parted(b'{"role":"user","content":"My key is sk-0123456789abcdef."}')[0]
     b'sk-0123456789abcdef.'
     """
     find = (data.translate(_SHAPE) + b" ").find
     words: list[bytes] = []
-    start = find(_LONG)
+    between: list[bytes] = []
+    start, rest = find(_LONG), 0
     while start >= 0:
         end = find(b" ", start)
-        words.append(data[start:end])
+        word = data[start:end]
+        if end - start >= LEAST_FILE and not word.translate(None, _BASE64):
+            between.append(data[rest:start])
+            rest = end
+        else:
+            words.append(word)
         start = find(_LONG, end)
-    return b" ".join(words)
+    return b" ".join(words), b" ".join([*between, data[rest:]]) if between else data
+
+
+def is_file(text: str) -> bool:
+    """Whether this is a file in Base64, with or without the header of a data URL.
+
+    >>> is_file("data:image/png;base64," + "iVBORw0KGgo" * 400), is_file("words " * 1000)
+    (True, False)
+    """
+    if len(text) < LEAST_FILE or not text.isascii():
+        return False
+    header = _HEADER.match(text)
+    return not text[header.end() if header else 0 :].encode().translate(None, _BASE64)
 
 
 def any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import random
 import sqlite3
 import threading
 import traceback
@@ -19,7 +21,7 @@ from tests.support import PATIENCE, collecting
 from tracer.call import Attempt, Call, Failure
 from tracer.export.spans import spans_of
 from tracer.masking.masker import FAILED, TOO_SLOW, Masker
-from tracer.masking.patterns import PATTERNS, SECRETS
+from tracer.masking.patterns import PATTERNS, SECRETS, Pattern
 from tracer.reading import read_call
 from tracer.reading.record import Record
 from tracer.runtime import Runtime
@@ -103,6 +105,51 @@ def test_each_pattern_can_be_switched_and_secrets_are_the_default() -> None:
     assert [name for name in FOUND if FOUND[name][0].partition("\n")[0] not in texts_of(record)] == [
         name for name in FOUND if name in SECRETS
     ]
+
+
+FILE = base64.b64encode(random.Random(1).randbytes(300_000)).decode()
+"""With the marks of keys in it, as any large file has them by chance."""
+
+NEAR_A_FILE = {
+    "before": (KEY + " " + FILE, "[API key] " + FILE),
+    "behind": (FILE + " " + KEY, FILE + " [API key]"),
+    "joined": (FILE + "." + KEY, FILE + ".[API key]"),
+    "lines": ("\n".join([*["word"] * 1500, "AKIA" + "ABCDEFGHIJKLMNOP"]), "\n".join([*["word"] * 1500, "[API key]"])),
+    "header": ("data:text/plain;key=" + KEY + ";base64," + FILE, "data:text/plain;key=[API key];base64," + FILE),
+    "token": ("Bearer " + FILE, "Bearer [token]"),
+}
+
+
+@pytest.mark.parametrize("text", [FILE, "data:image/png;base64," + FILE])
+def test_a_file_is_left_and_not_searched(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any(hint in FILE for hint in (*PATTERNS["api_keys"].hints, *PATTERNS["jwt"].hints))
+    record = chat_record(text)
+    searched: list[str] = []
+
+    def search(_pattern: Pattern, text: str) -> str:
+        searched.append(text)
+        return text
+
+    monkeypatch.setattr(Pattern, "mask", search)
+    Masker(("secrets", "emails"), 1).mask(record)
+    assert searched == []
+    assert record.generation is not None
+    assert record.generation.input_messages[0].parts[0]["content"] == text
+
+
+@pytest.mark.parametrize(("text", "shown"), NEAR_A_FILE.values(), ids=NEAR_A_FILE)
+def test_what_is_near_a_file_is_masked(text: str, shown: str) -> None:
+    record = chat_record(text)
+    Masker(("secrets",), 1).mask(record)
+    assert record.generation is not None
+    assert record.generation.input_messages[0].parts[0]["content"] == shown
+
+
+def test_functions_are_asked_about_files_too() -> None:
+    record = chat_record(FILE)
+    Masker(("secrets", f"{__name__}:shout"), 1).mask(record)
+    assert record.generation is not None
+    assert record.generation.input_messages[0].parts[0]["content"] == shout(FILE)
 
 
 def failure_with(text: str) -> Failure:
