@@ -6,12 +6,12 @@ import copy
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tracer.call import Call
 from tracer.evaluation import Feedback
 from tracer.masking.limited import Limited, TooSlow
-from tracer.masking.patterns import PATTERNS, SECRETS, any_of, is_file, parted
+from tracer.masking.patterns import PATTERNS, SECRETS, Pattern, any_of, is_file, parted
 from tracer.masking.texts import Change, Mask, bytes_of, masked, masked_call, masked_feedback, withheld, withheld_feedback
 from tracer.reading.record import Record
 
@@ -32,8 +32,9 @@ class Masker:
         wanted = {pattern for name in names for pattern in (SECRETS if name == "secrets" else (name,))}
         self._patterns = [pattern for name, pattern in PATTERNS.items() if name in wanted]
         self._functions = [name for name in names if ":" in name]
-        self._hints = [hint.encode() for pattern in self._patterns for hint in pattern.hints if not pattern.one_word]
-        self._hints_of_words = any_of([hint.encode() for pattern in self._patterns for hint in pattern.hints if pattern.one_word])
+        self._hints = _hints_of(pattern for pattern in self._patterns if not (pattern.one_word or pattern.has_word))
+        self._hints_beside_words = _hints_of(pattern for pattern in self._patterns if pattern.has_word)
+        self._hints_in_words = any_of(_hints_of(pattern for pattern in self._patterns if pattern.one_word))
         self._search_all = any(not pattern.hints for pattern in self._patterns)
         self._limited = Limited(timeout)
         self._said: set[str] = set()
@@ -90,7 +91,11 @@ class Masker:
         except (ValueError, TypeError, RecursionError):
             return True
         words, text = parted(data)
-        return self._hints_of_words.search(words) is not None or any(hint in text for hint in self._hints)
+        if any(hint in text for hint in self._hints):
+            return True
+        if not words and text is data:
+            return False
+        return self._hints_in_words.search(words) is not None or any(hint in text for hint in self._hints_beside_words)
 
     def _masks(self) -> Mask:
         """One function from all; each text is masked once, however often it stands in the record."""
@@ -115,6 +120,10 @@ class Masker:
         if reason not in self._said:
             self._said.add(reason)
             logger.warning("tracer: masking %s; records are kept without content. Check TRACER_MASK.", text)
+
+
+def _hints_of(patterns: Iterable[Pattern]) -> list[bytes]:
+    return [hint.encode() for pattern in patterns for hint in pattern.hints]
 
 
 def _imported(name: str) -> Mask:

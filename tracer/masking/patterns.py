@@ -108,6 +108,8 @@ class Pattern:
     check: Callable[[str], bool] | None = None
     one_word: bool = False
     """Its hints stand in words of at least `LEAST_WORD` characters: letters and digits of ASCII and `_.~+/=-`."""
+    has_word: bool = False
+    """What it finds has such a word in it, beside its hints."""
 
     def mask(self, text: str) -> str:
         """The text without what was looked for."""
@@ -137,7 +139,7 @@ PATTERNS = {
     for pattern in (
         Pattern("private_keys", re.compile(_PRIVATE_KEY, re.DOTALL), ("PRIVATE KEY",), "[private key]"),
         Pattern("jwt", re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), ("eyJ",), "[JWT]", one_word=True),
-        Pattern("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"), ("Bearer", "bearer", "BEARER"), "Bearer [token]"),
+        Pattern("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"), ("earer", "EARER"), "Bearer [token]", has_word=True),
         Pattern("api_keys", re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_API_KEYS) + ")"), _API_KEY_HINTS, "[API key]", one_word=True),
         Pattern("cards", re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])"), (), "[card]", passes_luhn),
         Pattern("emails", re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), ("@",), "[email]"),
