@@ -25,6 +25,7 @@ from tracer.host.deferred import DeferredAttributes
 from tracer.pipeline.readings import CallReader
 from tracer.reading.record import Record
 from tracer.replay.behaviour import Behaviour
+from tracer.replay.recordings import load
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
 
@@ -82,6 +83,8 @@ def comparable(span: ReadableSpan) -> dict[str, Any]:
     shown = json.loads(span.to_json())
     for name in ("context", "start_time", "end_time"):
         del shown[name]
+    for event in shown["events"]:
+        del event["timestamp"], event["attributes"]["exception.stacktrace"]
     shown["attributes"] = {
         name: value
         for name, value in shown["attributes"].items()
@@ -104,19 +107,23 @@ def test_nothing_is_read_before_somebody_looks(app: Application, server: ReplayS
     assert len(reads.threads) == 1
 
 
-@pytest.mark.parametrize("record", [PLAIN, STREAM_USAGE])
+@pytest.mark.parametrize("record", [recording.id for recording in load()])
 def test_what_is_read_later_is_what_was_read_at_once(server: ReplayServer, monkeypatch: pytest.MonkeyPatch, record: str) -> None:
-    shown: list[dict[str, Any]] = []
+    shown: list[list[dict[str, Any]]] = []
     for later in (True, False):
         with application() as app:
             tracer.configure(content="on", quiet=True)
             if not later:
                 at_once(monkeypatch)
-            list(ask(traced(server, record), record))
-            (span,) = app.spans
-            shown.append(comparable(span))
+            try:
+                answer: Any = ask(traced(server, record, max_retries=0), record)
+                if hasattr(answer, "__next__"):
+                    list(answer)
+            except openai.APIError:
+                pass
+            shown.append([comparable(span) for span in app.spans])
     assert shown[0] == shown[1]
-    assert len(shown[0]["attributes"]) > 15
+    assert len(shown[0][0]["attributes"]) >= 8
 
 
 def test_what_others_have_set_comes_first_and_limits_hold(server: ReplayServer) -> None:
