@@ -32,8 +32,10 @@ types: $(VENV)/dev.stamp
 	$(BIN)/pyright
 
 # RERUNS=1, as CI does it: a test that fails is tried once more, and what failed at first is printed at the end (decision 60).
+RERUN_FLAGS = $(if $(RERUNS),--reruns $(RERUNS) -raR)
+
 tests: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --ignore=tests/backends $(if $(RERUNS),--reruns $(RERUNS) -raR)
+	$(BIN)/python -m pytest --ignore=tests/backends $(RERUN_FLAGS)
 
 # The real collector, Jaeger, Tempo and Prometheus, built once into a cache folder outside of the checkout; says what it could not build.
 MINUTES ?= 60
@@ -43,7 +45,7 @@ backends: $(VENV)/dev.stamp
 	-$(BIN)/python -m tools.backends.phoenix
 
 test-backends: backends
-	$(BIN)/python -m pytest tests/backends $(if $(RERUNS),--reruns $(RERUNS) -raR)
+	$(BIN)/python -m pytest tests/backends $(RERUN_FLAGS)
 
 # The backends (what `make backends` has built, or compose.yaml where Docker is) with a demo's traffic, until Ctrl-C.
 # ARGS="--seconds 600 --pace 1" and others: python -m tools.stack --help

@@ -23,7 +23,6 @@ def chat_model(endpoint: str) -> list[Row]:
     """`ChatModel.invoke` and `.stream` against the SDK's own calls, with tracing off and on."""
     parameters: dict[str, Any] = {"model": "gpt-4o-mini", "temperature": 0.5, "max_tokens": 100}
     bare_client, bare_streams = programs.client(), programs.stream_client()
-    messages = [(item["role"], item["content"]) for item in programs.MESSAGES]
 
     def models() -> tuple[Any, Any]:
         return tracer.ChatModel(programs.client(), **parameters), tracer.ChatModel(programs.stream_client(), model="gpt-4o-mini")
@@ -32,17 +31,18 @@ def chat_model(endpoint: str) -> list[Row]:
     chat, streaming = models()
     langchain = _langchain(programs.client())
     bare, off = added(
-        lambda: programs.call(bare_client), {"ours": lambda: chat.invoke(messages), "langchain": lambda: langchain.invoke(messages)}
+        lambda: programs.call(bare_client),
+        {"ours": lambda: chat.invoke(programs.TURNS), "langchain": lambda: langchain.invoke(programs.TURNS)},
     )
     stream_bare, stream_off = added(
-        lambda: programs.bare_stream(bare_streams), {"ours": lambda: programs.drain(streaming.stream(messages))}, _STREAM_BLOCKS, 2
+        lambda: programs.bare_stream(bare_streams), {"ours": lambda: programs.drain(streaming.stream(programs.TURNS))}, _STREAM_BLOCKS, 2
     )
 
     tracer.configure(quiet=True, otlp_endpoint=endpoint, stream_usage="off")
     chat, streaming = models()
-    _, on = added(lambda: programs.call(bare_client), {"ours": lambda: chat.invoke(messages)})
+    _, on = added(lambda: programs.call(bare_client), {"ours": lambda: chat.invoke(programs.TURNS)})
     _, stream_on = added(
-        lambda: programs.bare_stream(bare_streams), {"ours": lambda: programs.drain(streaming.stream(messages))}, _STREAM_BLOCKS, 2
+        lambda: programs.bare_stream(bare_streams), {"ours": lambda: programs.drain(streaming.stream(programs.TURNS))}, _STREAM_BLOCKS, 2
     )
     tracer.flush(30)
     return [

@@ -145,8 +145,7 @@ def _model(endpoint: str) -> programs.Running:
 
     tracer.configure(quiet=True, otlp_endpoint=endpoint)
     chat = tracer.ChatModel(programs.client(), model="gpt-4o-mini", temperature=0.5, max_tokens=100)
-    messages = [(item["role"], item["content"]) for item in programs.MESSAGES]
-    return lambda: chat.invoke(messages), lambda: tracer.flush(60)
+    return lambda: chat.invoke(programs.TURNS), lambda: tracer.flush(60)
 
 
 def _bare_stream() -> programs.Running:
@@ -159,8 +158,7 @@ def _model_stream(endpoint: str) -> programs.Running:
 
     tracer.configure(quiet=True, otlp_endpoint=endpoint, stream_usage="off")
     chat = tracer.ChatModel(programs.stream_client(_CHUNKS), model="gpt-4o-mini")
-    messages = [(item["role"], item["content"]) for item in programs.MESSAGES]
-    return lambda: programs.drain(chat.stream(messages)), lambda: tracer.flush(60)
+    return lambda: programs.drain(chat.stream(programs.TURNS)), lambda: tracer.flush(60)
 
 
 def _to_langsmith(endpoint: str) -> programs.Running:
@@ -177,12 +175,12 @@ _PROGRAMS: dict[str, Callable[[str, str], programs.Running]] = {
     "span": lambda payload, endpoint: programs.by_hand(endpoint, payload),
     "ours": lambda payload, endpoint: programs.wrapped(payload, otlp_endpoint=endpoint, otlp_schedule_delay=SCHEDULE_DELAY),
     "model-off": lambda _payload, _endpoint: _model(""),
-    "ours-to-langsmith": lambda _payload, endpoint: _to_langsmith(endpoint),
-    "langsmith-sdk": lambda _payload, endpoint: peers.langsmith_sdk(endpoint),
     "model-on": lambda _payload, endpoint: _model(endpoint),
     "stream": lambda _payload, _endpoint: _bare_stream(),
     "model-stream-off": lambda _payload, _endpoint: _model_stream(""),
     "model-stream-on": lambda _payload, endpoint: _model_stream(endpoint),
+    "ours-to-langsmith": lambda _payload, endpoint: _to_langsmith(endpoint),
+    "langsmith-sdk": lambda _payload, endpoint: peers.langsmith_sdk(endpoint),
 }
 
 if __name__ == "__main__":

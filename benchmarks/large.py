@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import orjson
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, least
 
 _TEXTS = ("hello world, some prompt text. " * 33_000, 'line\n"quoted" é ' * 62_500)
 """One without, one with characters that JSON escapes."""
@@ -50,14 +50,20 @@ def _ratios(text: str) -> tuple[float, float]:
     def write() -> object:
         return list(wire.multipart(wire.named_parts(wire.item_of(run_of(record, settings))), "boundary"))
 
-    floor, python = _least(lambda: orjson.dumps(request)), _least(lambda: json.dumps(request))
-    return _least(write) / floor, _least(lambda: read_call(call)) / python
+    programs = {
+        "write": write,
+        "read": lambda: read_call(call),
+        "orjson": lambda: orjson.dumps(request),
+        "json": lambda: json.dumps(request),
+    }
+    took = least({name: _timed(program) for name, program in programs.items()}, _ROUNDS)
+    return took["write"] / took["orjson"], took["read"] / took["json"]
 
 
-def _least(work: Callable[[], object]) -> float:
-    times: list[int] = []
-    for _ in range(_ROUNDS):
+def _timed(program: Callable[[], object]) -> Callable[[], int]:
+    def run() -> int:
         begin = time.perf_counter_ns()
-        work()
-        times.append(time.perf_counter_ns() - begin)
-    return min(times)
+        program()
+        return time.perf_counter_ns() - begin
+
+    return run

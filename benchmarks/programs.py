@@ -19,6 +19,14 @@ MESSAGES: list[Any] = [
 ]
 """Three messages of about 200 bytes."""
 
+TURNS = [(item["role"], item["content"]) for item in MESSAGES]
+"""The same as `ChatModel` takes them."""
+
+STREAM_CHUNKS = 200
+
+_TIMEOUT = 120
+"""Seconds for one request: it holds a hundred images of 1 MB where instructions are counted, fifty times as slowly."""
+
 PAYLOADS: dict[str, dict[str, Any]] = {
     "small": {"messages": MESSAGES},
     "long": {"messages": [{"role": "user" if number % 2 else "assistant", "content": "A word. " * 512} for number in range(50)]},
@@ -103,9 +111,6 @@ def call(openai: OpenAI | AsyncOpenAI, payload: str = "small") -> Any:
     return create(model="gpt-4o-mini", temperature=0.5, max_tokens=100, **PAYLOADS[payload])
 
 
-STREAM_CHUNKS = 200
-
-
 def stream_client(chunks: int = STREAM_CHUNKS) -> OpenAI:
     """A client whose transport answers with a stream of so many pieces from memory."""
     chunk: dict[str, Any] = {
@@ -158,9 +163,6 @@ def hand_written(openai: OpenAI, tracer: Any, payload: str = "small") -> Callabl
 
     return run
 
-
-_TIMEOUT = 120
-"""Seconds for one request: it holds a hundred images of 1 MB where instructions are counted, fifty times as slowly."""
 
 Running = tuple[Callable[[], Any], Callable[[], Any]]
 """A call, and what waits until everything is delivered."""

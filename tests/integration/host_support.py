@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,14 +15,25 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.util._once import Once
 
 import tracer
-from tests.integration.capture_support import PLAIN, STREAM_USAGE, create, make_client
+from tests.integration.capture_support import PLAIN, STREAM_USAGE, close_http_clients, create, make_client
 from tests.support import runtime_put_back
 from tracer.host.hook import HostHook
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
 
-__all__ = ["PLAIN", "STREAM_USAGE", "Application", "application", "attributes", "host_account", "no_provider", "parent_of"]
+__all__ = [
+    "PLAIN",
+    "STREAM_USAGE",
+    "Application",
+    "application",
+    "attributes",
+    "closing_clients",
+    "host_account",
+    "no_provider",
+    "parent_of",
+    "replaying",
+]
 
 
 class Application:
@@ -77,6 +89,18 @@ def no_host_left() -> Generator[None, None, None]:
                 host.shutdown(5)
             no_provider()
             assert open_calls == {}
+
+
+def replaying() -> Generator[ReplayServer, None, None]:
+    """For a fixture: a replay server that sends usage where it is asked for."""
+    with ReplayServer(Behaviour(honour_usage=1)) as running:
+        yield running
+
+
+async def closing_clients(no_variables: pytest.MonkeyPatch) -> AsyncGenerator[None, None]:
+    """For a fixture: no variable is set, and HTTP clients are closed afterwards."""
+    yield
+    await close_http_clients()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import json
 import operator
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import openai
@@ -17,14 +17,13 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 
 import tracer
-from tests.integration.capture_support import HTTP, PLAIN, STREAM_USAGE, close_http_clients, http_client
-from tests.integration.host_support import Application, application, ask, attributes, host_account, traced
+from tests.integration.capture_support import HTTP, PLAIN, STREAM_USAGE, http_client
+from tests.integration.host_support import Application, application, ask, attributes, closing_clients, host_account, replaying, traced
 from tests.support import PATIENCE
 from tracer.host import recorder as recorder_module
 from tracer.host.deferred import DeferredAttributes
 from tracer.pipeline.readings import CallReader
 from tracer.reading.record import Record
-from tracer.replay.behaviour import Behaviour
 from tracer.replay.recordings import load
 from tracer.replay.server import ReplayServer
 from tracer.runtime import runtime
@@ -46,16 +45,8 @@ class Reads:
         monkeypatch.setattr(CallReader, "read", read)
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[ReplayServer, None, None]:
-    with ReplayServer(Behaviour(honour_usage=1)) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def clients_are_closed(no_variables: pytest.MonkeyPatch) -> AsyncGenerator[None, None]:
-    yield
-    await close_http_clients()
+server = pytest.fixture(scope="module")(replaying)
+clients_are_closed = pytest.fixture(autouse=True)(closing_clients)
 
 
 @pytest.fixture

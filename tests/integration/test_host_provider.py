@@ -23,17 +23,19 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, 
 from opentelemetry.trace import SpanKind, StatusCode
 
 import tracer
-from tests.integration.capture_support import PLAIN, close_http_clients
+from tests.integration.capture_support import PLAIN
 from tests.integration.host_support import (
     Application,
     application,
     ask,
     attributes,
+    closing_clients,
     host_account,
     id_of,
     no_host_left,
     no_provider,
     parent_of,
+    replaying,
     traced,
 )
 from tests.support import collecting, stored_names
@@ -49,16 +51,8 @@ NOT_FOUND = "pydanticai.model_name_suggestions.model_name_suggestion-openai-chat
 CHAT = "chat gpt-4o"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer(Behaviour(honour_usage=1)) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def clients_are_closed(no_variables: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    yield
-    await close_http_clients()
+server = pytest.fixture(scope="module")(replaying)
+clients_are_closed = pytest.fixture(autouse=True)(closing_clients)
 
 
 @pytest.fixture

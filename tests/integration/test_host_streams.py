@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import openai
@@ -14,23 +14,25 @@ from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 import tracer
-from tests.integration.capture_support import ERROR_IN_STREAM, RESPONSES_STREAM, STREAM_USAGE, close_http_clients, until
-from tests.integration.host_support import Application, application, ask, attributes, host_account, id_of, parent_of, traced
+from tests.integration.capture_support import ERROR_IN_STREAM, RESPONSES_STREAM, STREAM_USAGE, until
+from tests.integration.host_support import (
+    Application,
+    application,
+    ask,
+    attributes,
+    closing_clients,
+    host_account,
+    id_of,
+    parent_of,
+    replaying,
+    traced,
+)
 from tests.support import PATIENCE, wait_until
 from tracer.replay.behaviour import Behaviour
 from tracer.replay.server import ReplayServer
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer(Behaviour(honour_usage=1)) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def clients_are_closed(no_variables: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    yield
-    await close_http_clients()
+server = pytest.fixture(scope="module")(replaying)
+clients_are_closed = pytest.fixture(autouse=True)(closing_clients)
 
 
 @pytest.fixture

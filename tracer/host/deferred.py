@@ -16,6 +16,7 @@ from opentelemetry.attributes import BoundedAttributes
 
 from tracer.call import COMPLETED, FAILED, Attempt, Call
 from tracer.export.span import AttributeValue
+from tracer.reading.read import FIRST_ERROR_STATUS
 
 Read = Callable[[], Iterable[tuple[str, AttributeValue]]]
 
@@ -23,7 +24,6 @@ _OPERATIONS = frozenset(("chat", "responses", "messages", "completions", "embedd
 """Those whose span is named by operation and model."""
 
 _ERROR = re.compile(rb'"error"(?!\s*:\s*null)')
-_FIRST_ERROR_STATUS = 400
 
 # OpenTelemetry's SDK has no public way to set attributes that are made later. What is not found as it is known to be is left as it is.
 _SDK = "opentelemetry.sdk.trace"
@@ -58,7 +58,7 @@ def _is_without_error(attempt: Attempt) -> bool:
     if attempt.content_encoding and attempt.response_body is None:
         return False
     answer = attempt.response_body if attempt.response_body is not None else b"".join(attempt.pieces or ())
-    return (attempt.status or 0) < _FIRST_ERROR_STATUS and _ERROR.search(answer) is None
+    return (attempt.status or 0) < FIRST_ERROR_STATUS and _ERROR.search(answer) is None
 
 
 def defer(span: Any, read: Read) -> bool:

@@ -22,7 +22,7 @@ class Ending(Protocol):
         """Write what the call was, and end its span."""
         ...
 
-    def end_later(self, span: RecordedSpan) -> None:
+    def end_later(self, recorded: RecordedSpan) -> None:
         """The same as soon as no lock can be held."""
         ...
 

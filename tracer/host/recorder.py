@@ -44,7 +44,7 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tracer: Any = None
-        self._begin()
+        self.after_fork()
 
     def use(self, provider: Any) -> None:
         """Take a provider for the calls that begin from now on; open ones stay with the one they began with."""
@@ -52,9 +52,6 @@ class Recorder:
 
     def after_fork(self) -> None:
         """Count from nothing, without a thread of the parent: functions that mask have one of their own."""
-        self._begin()
-
-    def _begin(self) -> None:
         self._reader = CallReader(self._settings)
         self._later: Later[RecordedSpan] = Later(self.end, self._reader.warm_up)
         self._books = threading.Lock()
@@ -108,9 +105,9 @@ class Recorder:
 
     # It ends.
 
-    def end_later(self, span: RecordedSpan) -> None:
+    def end_later(self, recorded: RecordedSpan) -> None:
         """End a span as soon as no lock can be held. Safe in finalizers."""
-        self._later.put(span)
+        self._later.put(recorded)
 
     def end(self, recorded: RecordedSpan) -> None:
         """Write what the call was into its span, and end that. Spans that are not recorded are not read."""

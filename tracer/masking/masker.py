@@ -93,21 +93,23 @@ class Masker:
         words, text = parted(data)
         if any(hint in text for hint in self._hints):
             return True
-        if not words and text is data:
-            return False
-        return self._hints_in_words.search(words) is not None or any(hint in text for hint in self._hints_beside_words)
+        if self._hints_in_words.search(words) is not None:
+            return True
+        # A file that was left out is a long word too: a token may look like one.
+        has_words = bool(words) or len(text) < len(data)
+        return has_words and any(hint in text for hint in self._hints_beside_words)
 
     def _masks(self) -> Mask:
         """One function from all; each text is masked once, however often it stands in the record."""
-        patterns: list[Mask] = [pattern.mask for pattern in self._patterns]
         functions: list[Mask] = [_imported(name) for name in self._functions]
+        masks: list[Mask] = [*(pattern.mask for pattern in self._patterns), *functions]
         known: dict[str, str] = {}
 
         def mask(text: str) -> str:
             result = known.get(text)
             if result is None:
                 result = text
-                for step in functions if is_file(text) else (*patterns, *functions):
+                for step in functions if is_file(text) else masks:
                     result = step(result)
                 if not isinstance(result, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # an application's function
                     raise TypeError("a mask has to give a text")

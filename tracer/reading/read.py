@@ -50,7 +50,7 @@ _OPERATIONS: dict[str, tuple[str, str | None]] = {
     OBJECT: ("chat", None),
 }
 
-_FIRST_ERROR_STATUS = 400
+FIRST_ERROR_STATUS = 400
 
 
 def read_call(call: Call) -> Record:
@@ -163,7 +163,7 @@ def _read_endpoint_answer(call: Call, attempt: Attempt, generation: Generation) 
     data = b""
     if attempt.complete and (attempt.response_body is not None or attempt.pieces is not None):
         data = _body(attempt, generation)
-    if (attempt.status or 0) >= _FIRST_ERROR_STATUS:
+    if (attempt.status or 0) >= FIRST_ERROR_STATUS:
         read_error(generation, _object_of(data))
         return
     answer = _endpoint_answer(call, attempt, data, generation)
@@ -233,7 +233,7 @@ def _read_json(attempt: Attempt, data: bytes, generation: Generation) -> Json | 
     except ValueError:
         note(generation.problems, "the answer is not JSON")
         return None
-    failed = (attempt.status or 0) >= _FIRST_ERROR_STATUS
+    failed = (attempt.status or 0) >= FIRST_ERROR_STATUS
     answer = as_object(body)
     if failed or (answer is not None and is_error_body(answer)):
         read_error(generation, body)
