@@ -32,8 +32,8 @@ class Masker:
         wanted = {pattern for name in names for pattern in (SECRETS if name == "secrets" else (name,))}
         self._patterns = [pattern for name, pattern in PATTERNS.items() if name in wanted]
         self._functions = [name for name in names if ":" in name]
-        self._hints = _hints_of(pattern for pattern in self._patterns if not (pattern.one_word or pattern.has_word))
-        self._hints_beside_words = _hints_of(pattern for pattern in self._patterns if pattern.has_word)
+        self._hints = _hints_of(pattern for pattern in self._patterns if not (pattern.one_word or pattern.ends_with_word))
+        self._hints_near_words = _hints_of(pattern for pattern in self._patterns if pattern.ends_with_word)
         self._hints_in_words = any_of(_hints_of(pattern for pattern in self._patterns if pattern.one_word))
         self._search_all = any(not pattern.hints for pattern in self._patterns)
         self._limited = Limited(timeout)
@@ -90,14 +90,12 @@ class Masker:
             data = bytes_of(record)
         except (ValueError, TypeError, RecursionError):
             return True
-        words, text = parted(data)
-        if any(hint in text for hint in self._hints):
+        parts = parted(data)
+        if any(hint in parts.text for hint in self._hints):
             return True
-        if self._hints_in_words.search(words) is not None:
+        if self._hints_in_words.search(parts.words) is not None:
             return True
-        # A file that was left out is a long word too: a token may look like one.
-        has_words = bool(words) or len(text) < len(data)
-        return has_words and any(hint in text for hint in self._hints_beside_words)
+        return any(hint in parts.near for hint in self._hints_near_words)
 
     def _masks(self) -> Mask:
         """One function from all; each text is masked once, however often it stands in the record."""

@@ -47,30 +47,56 @@ LEAST_FILE = 4096
 # Whatever may stand in a secret is part of its word, a backslash too: in JSON it may hide a character. Bytes beyond ASCII part words.
 _SHAPE = bytes(ord("w" if chr(byte) in "_.~+/=-\\" or (byte < 128 and chr(byte).isalnum()) else " ") for byte in range(256))
 _LONG = b"w" * LEAST_WORD
+_NEAR = 32
+# Blanks as JSON has them: they and the characters of their escapes.
+_BLANKS = bytes(byte for byte in range(256) if byte <= 32 or byte >= 128) + b"\\nrtfbu0123456789abcdefABCDEF"
+# With more words than one for so many characters it takes less time to search the whole text.
+_FEW = 500
 _BASE64 = bytes(byte for byte in range(128) if chr(byte).isalnum()) + b"+/="
 _HEADER = re.compile(r"data:[a-z]+/[a-z0-9.+-]{1,80};base64,")
 
 
-def parted(data: bytes) -> tuple[bytes, bytes]:
-    """The words of at least `LEAST_WORD` characters in a JSON text, and the whole text; both without files.
+@dataclass(slots=True)
+class Parts:
+    """What of a JSON text is to be searched, all without files."""
 
-    >>> parted(b'{"role":"user","content":"My key is sk-0123456789abcdef."}')[0]
+    words: bytes
+    """The words of at least `LEAST_WORD` characters."""
+    near: bytes
+    """Those with what stands right before each, blanks aside."""
+    text: bytes
+
+
+def parted(data: bytes) -> Parts:
+    """The parts of a JSON text in which secrets of the several kinds can be.
+
+    >>> parted(b'{"role":"user","content":"My key is sk-0123456789abcdef."}').words
     b'sk-0123456789abcdef.'
     """
-    find = (data.translate(_SHAPE) + b" ").find
+    shape = data.translate(_SHAPE)
     words: list[bytes] = []
     between: list[bytes] = []
-    start, rest = find(_LONG), 0
+    near: list[bytes] = []
+    most_near = len(data) // _FEW + 1
+    start, rest = shape.find(_LONG), 0
     while start >= 0:
-        end = find(b" ", start)
+        end = shape.find(b" ", start)
+        if end < 0:
+            end = len(data)
         word = data[start:end]
         if end - start >= LEAST_FILE and not word.translate(None, _BASE64):
             between.append(data[rest:start])
             rest = end
         else:
             words.append(word)
-        start = find(_LONG, end)
-    return b" ".join(words), b" ".join([*between, data[rest:]]) if between else data
+        if most_near:
+            before = data[max(start - _NEAR, 0) : start]
+            near.append(before if rest == end else before + word)
+            # What blanks alone part from the word may be farther away.
+            most_near = 0 if len(before) == _NEAR and not before.translate(None, _BLANKS) else most_near - 1
+        start = shape.find(_LONG, end)
+    text = b" ".join([*between, data[rest:]]) if between else data
+    return Parts(b" ".join(words), b" ".join(near) if most_near else text, text)
 
 
 def is_file(text: str) -> bool:
@@ -108,8 +134,8 @@ class Pattern:
     check: Callable[[str], bool] | None = None
     one_word: bool = False
     """Its hints stand in words of at least `LEAST_WORD` characters: letters and digits of ASCII and `_.~+/=-`."""
-    has_word: bool = False
-    """What it finds has such a word in it, beside its hints."""
+    ends_with_word: bool = False
+    """What it finds ends with such a word. Its hints stand in the word, or before it with nothing but blanks between."""
 
     def mask(self, text: str) -> str:
         """The text without what was looked for."""
@@ -139,7 +165,7 @@ PATTERNS = {
     for pattern in (
         Pattern("private_keys", re.compile(_PRIVATE_KEY, re.DOTALL), ("PRIVATE KEY",), "[private key]"),
         Pattern("jwt", re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), ("eyJ",), "[JWT]", one_word=True),
-        Pattern("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"), ("earer", "EARER"), "Bearer [token]", has_word=True),
+        Pattern("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"), ("earer", "EARER"), "Bearer [token]", ends_with_word=True),
         Pattern("api_keys", re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_API_KEYS) + ")"), _API_KEY_HINTS, "[API key]", one_word=True),
         Pattern("cards", re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])"), (), "[card]", passes_luhn),
         Pattern("emails", re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), ("@",), "[email]"),

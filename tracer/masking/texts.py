@@ -67,8 +67,8 @@ def bytes_of(record: Record) -> bytes:
         # Messages and parameters are made from request and answer, and need no search of their own.
         values += _answered(generation)
         body = generation.request_json
-        # An escape could hide a character from the search. A single character is found fifty times as fast as two.
-        if body is not None and not (b"\\" in body and b"\\u" in body):
+        # An escape could hide a character of ASCII from the search. A single character is found fifty times as fast as several.
+        if body is not None and not (b"\\" in body and b"\\u00" in body):
             found.append(body)
         else:
             values.append(generation.request)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import random
 import sqlite3
 import threading
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,30 @@ def test_what_is_near_a_file_is_masked(text: str, shown: str) -> None:
     Masker(("secrets",), 1).mask(record)
     assert record.generation is not None
     assert record.generation.input_messages[0].parts[0]["content"] == shown
+
+
+BLANKS = (" ", "   ", "\n", "\r\n\t", "\u00a0", "\u2003 ", " " * 100, " \n" * 50, "\n" * 200, " \u00a0" * 70)
+FILLERS = ("", "prose " * 5000, "a_word_of_many_letters " * 500, "中文 " * 3000)
+
+
+@pytest.mark.parametrize("filler", FILLERS, ids=["alone", "prose", "long words", "not ASCII"])
+@pytest.mark.parametrize("blanks", BLANKS, ids=ascii)
+def test_a_token_is_found_behind_any_blanks(blanks: str, filler: str) -> None:
+    """The hint and the token may be far from each other, and escaped in JSON."""
+    for ascii_only in (False, True):
+        record = chat_record("x")
+        text = f"{filler}Bearer{blanks}abcdefghijklmnop1234"
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}, ensure_ascii=ascii_only).encode()
+        record = read_call(replace(record.call, attempts=[replace(record.call.attempts[0], request_body=body)]))
+        Masker(("secrets",), 1).mask(record)
+        assert record.generation is not None
+        assert record.generation.input_messages[0].parts[0]["content"] == filler + "Bearer [token]"
+
+
+def test_a_long_text_without_secrets_is_searched_where_they_could_be_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The bearer of this letter is known to me. " * 1000 + "responsibilities " * 10
+    monkeypatch.setattr(Pattern, "mask", lambda _pattern, _text: pytest.fail("nothing to look for"))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    Masker(("secrets",), 1).mask(chat_record(text))
 
 
 def test_functions_are_asked_about_files_too() -> None:

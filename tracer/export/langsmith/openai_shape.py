@@ -54,8 +54,6 @@ _NAMES = {
 _PROVIDERS = {"azure.ai.openai": "azure", "aws.bedrock": "amazon_bedrock", "gcp.vertex_ai": "google_vertexai"}
 """Providers that LangSmith's price table has under other names."""
 
-_MOST_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-
 
 def name_of(call: Call) -> str | None:
     """What a model call of an SDK is called; None for anything else.
@@ -115,7 +113,7 @@ def metadata_of(call: Call, generation: Generation, show_parameters: bool) -> Js
         "ls_model_type": _model_type(call),
         "ls_model_name": request.get("model") or generation.request_model,
         "ls_temperature": request.get("temperature"),
-        "ls_max_tokens": next((request[name] for name in _MOST_TOKENS if request.get(name)), None),
+        "ls_max_tokens": request.get("max_tokens") or request.get("max_completion_tokens") or request.get("max_output_tokens") or None,
         "ls_stop": ([stop] if isinstance(stop, str) else stop) if show_parameters else None,
         "ls_invocation_params": parameters if show_parameters and call.kind == LLM else None,
     }

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracer.call import Call
-from tracer.dotted_order import Run, ancestry_of, joined
+from tracer.dotted_order import SEGMENT, Run, ancestry_of, joined
+
+_ID = 36
+_PARENT = slice(-(_ID + 1 + SEGMENT), -(1 + SEGMENT))
 
 
 @dataclass(slots=True)
@@ -26,14 +29,7 @@ def place_of(call: Call) -> Place:
     '20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c'
     """
     order, start = joined(*_ancestry(call))
-    above = order.split(".")[:-1]
-    return Place(
-        id=order[-36:],
-        trace_id=order.partition(".")[0][-36:],
-        parent_run_id=above[-1][-36:] if above else None,
-        dotted_order=order,
-        start=start,
-    )
+    return Place(order[-_ID:], order[SEGMENT - _ID : SEGMENT], order[_PARENT] or None, order, start)
 
 
 def _ancestry(call: Call) -> tuple[str, list[Run]]:

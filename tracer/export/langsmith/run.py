@@ -137,15 +137,17 @@ def run_type_of(call: Call) -> str:
 def _fill(run: LangSmithRun, call: Call, content: _Content, shown: _Shown, outcome: str) -> None:
     run.inputs, run.outputs = content.inputs, content.outputs
     run.serialized = content.serialized if shown.inputs else None
-    metadata = {**content.metadata, **run_metadata(call, outcome)} if shown.metadata else {}
+    metadata = content.metadata | run_metadata(call, outcome) if shown.metadata else {}
     others = b"".join(b',"' + name.encode() + b'":' + json_bytes(value) for name, value in content.extra.items())
     run.extra = b'{"metadata":' + json_bytes(metadata) + b',"runtime":' + runtime_json(call.library) + others + b"}"
 
 
 def run_metadata(call: Call, outcome: str) -> Json:
     """What does not depend on the shape: the application's own, session and user, and how the call ended where that is no plain end."""
-    attributes = {name: value for name, value in (call.attributes or {}).items() if name != _RUN_TYPE}
-    metadata: Json = {**attributes, **(call.metadata or {})}
+    metadata: Json = {**call.attributes} if call.attributes else {}
+    metadata.pop(_RUN_TYPE, None)
+    if call.metadata:
+        metadata |= call.metadata
     if call.session is not None:
         metadata.setdefault("session_id", call.session)
     if call.user is not None:
@@ -254,7 +256,7 @@ def _events(record: Record, start: int, end: int) -> bytes:
     if _tells_events(record.call):
         failed = record.outcome in (FAILED, CANCELLED)
         events = [_event("start", start), *events, _event("error" if failed else "end", end)]
-    return json_bytes(events)
+    return json_bytes(events) if events else b"[]"
 
 
 def _event(name: str, time: int) -> Json:

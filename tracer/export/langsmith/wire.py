@@ -66,21 +66,19 @@ def item_of(run: LangSmithRun, opens: bool = False) -> Item:
         top["parent_run_id"] = run.parent_run_id
     if run.end_time is not None:
         top["end_time"] = run.end_time
-    given = {
-        "inputs": run.inputs,
-        "outputs": run.outputs,
-        "events": run.events,
-        "extra": run.extra,
-        "error": None if run.error is None else json_bytes(run.error),
-        "serialized": run.serialized,
-    }
-    parts = {RUN: _compact(json_bytes(top)), **{name: _compact(data) for name, data in given.items() if data is not None}}
+    parts = {RUN: _compact(json_bytes(top)), "extra": run.extra}
+    for name in ("inputs", "outputs", "events", "serialized"):
+        data = getattr(run, name)
+        if data is not None:
+            parts[name] = _compact(data)
+    if run.error is not None:
+        parts["error"] = _compact(json_bytes(run.error))
     return Item(parts, key=run.id, opens=opens, overhead=PART_OVERHEAD * len(parts))
 
 
 def _compact(data: bytes) -> bytes:
     """A part that may wait for long, in no more memory than it needs: what orjson writes keeps a buffer of 4 KiB."""
-    return bytes(memoryview(data)) if len(data) < _BUFFER else data
+    return b"%b" % data if len(data) < _BUFFER else data
 
 
 def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
@@ -109,9 +107,12 @@ def named_parts(item: Item) -> Iterator[Part]:
         for name, data in item.parts.items():
             yield f"{name}.{item.key}", data
         return
-    verb = "patch" if item.follows else "post"
-    for field, data in parts_of(item):
-        yield f"{verb}.{item.key}" if field == RUN else f"{verb}.{item.key}.{field}", data
+    name = f"patch.{item.key}" if item.follows else f"post.{item.key}"
+    yield name, run_part(item)
+    for field in FIELDS:
+        data = item.parts.get(field)
+        if data is not None:
+            yield f"{name}.{field}", data
 
 
 def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
@@ -136,21 +137,16 @@ def batch(items: Sequence[Item]) -> bytes:
 
 def single(item: Item) -> bytes:
     """One run as one JSON object."""
-    (_, run), *others = parts_of(item)
-    return run[:-1] + b"".join(b',"' + field.encode() + b'":' + data for field, data in others) + b"}"
+    others = (b',"' + field.encode() + b'":' + item.parts[field] for field in FIELDS if field in item.parts)
+    return run_part(item)[:-1] + b"".join(others) + b"}"
 
 
-def parts_of(item: Item) -> Iterator[tuple[str, bytes]]:
-    """The parts in their order, the run first."""
+def run_part(item: Item) -> bytes:
+    """The part of the run itself. A root says in its patch that it is one."""
     run = item.parts[RUN]
     if item.follows and f'"trace_id":"{item.key}"'.encode() in run:
-        # A root says so in its patch.
-        run = b'{"parent_run_id":null,' + run[1:]
-    yield RUN, run
-    for field in FIELDS:
-        data = item.parts.get(field)
-        if data is not None:
-            yield field, data
+        return b'{"parent_run_id":null,' + run[1:]
+    return run
 
 
 def new_boundary() -> str:
