@@ -1,11 +1,13 @@
-"""What the environment says of the network, as `requests` knows it: proxies, and hosts without one."""
+"""Requests of destinations: proxies that the environment names, and what is kept from one request to the next."""
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
-from tests.support import PATIENCE, collecting
-from tracer.export.http import Http
+from tests.support import PATIENCE, collecting, running_server
+from tracer.export.http import Http, Pieces
 
 NOWHERE = "http://destination.invalid:4318/v1/traces"
 NO_PROXY_AT_ALL = "http://127.0.0.1:9"
@@ -37,3 +39,42 @@ def test_the_environment_is_asked_once_for_a_session(no_variables: pytest.Monkey
         with pytest.raises(OSError, match="proxy"):
             post(http, NOWHERE, b"3")
         http.close()
+
+
+def test_each_request_is_its_own_and_cookies_go_on() -> None:
+    seen: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            told = {name.lower(): value for name, value in self.headers.items()}
+            seen.append((self.command, self.path, {name: told[name] for name in ("x-own", "x-once", "cookie") if name in told}, body))
+            self.send_response(200)
+            if self.path == "/sticky":
+                self.send_header("set-cookie", "node=7")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        do_GET = do_PATCH = do_POST  # noqa: N815  # the names are http.server's
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        http = Http({"x-own": "1"})
+        http.request("POST", f"{url}/a", PATIENCE, b"first", {"x-once": "2"})
+        http.request("POST", f"{url}/a", PATIENCE, Pieces([b"sec", b"ond"]))
+        http.request("PATCH", f"{url}/a", PATIENCE, b"")
+        http.request("GET", f"{url}/b", PATIENCE)
+        http.request("POST", f"{url}/sticky", PATIENCE, b"third")
+        http.request("POST", f"{url}/sticky", PATIENCE, b"fourth")
+        http.close()
+    own = {"x-own": "1"}
+    assert seen == [
+        ("POST", "/a", {**own, "x-once": "2"}, b"first"),
+        ("POST", "/a", own, b"second"),
+        ("PATCH", "/a", own, b""),
+        ("GET", "/b", own, b""),
+        ("POST", "/sticky", own, b"third"),
+        ("POST", "/sticky", {**own, "cookie": "node=7"}, b"fourth"),
+    ]
