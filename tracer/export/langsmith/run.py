@@ -81,7 +81,8 @@ def run_of(record: Record, settings: Settings) -> LangSmithRun:
     call = record.call
     shown = _shown(call, settings)
     run, start = _placed(call, settings)
-    end = start + max(call.ended - call.started, 0) // 1000
+    lasted = call.ended - call.started
+    end = start + (lasted // 1000 if lasted > 0 else 0)
     content = _content(call, record.generation, shown, over=True)
     _fill(run, call, content, shown, record.outcome)
     run.end_time = iso(end)
@@ -137,7 +138,7 @@ def run_type_of(call: Call) -> str:
 def _fill(run: LangSmithRun, call: Call, content: _Content, shown: _Shown, outcome: str) -> None:
     run.inputs, run.outputs = content.inputs, content.outputs
     run.serialized = content.serialized if shown.inputs else None
-    metadata = content.metadata | run_metadata(call, outcome) if shown.metadata else {}
+    metadata = {**content.metadata, **run_metadata(call, outcome)} if shown.metadata else {}
     others = b"".join(b',"' + name.encode() + b'":' + json_bytes(value) for name, value in content.extra.items())
     run.extra = b'{"metadata":' + json_bytes(metadata) + b',"runtime":' + runtime_json(call.library) + others + b"}"
 

@@ -78,7 +78,7 @@ def item_of(run: LangSmithRun, opens: bool = False) -> Item:
 
 def _compact(data: bytes) -> bytes:
     """A part that may wait for long, in no more memory than it needs: what orjson writes keeps a buffer of 4 KiB."""
-    return b"%b" % data if len(data) < _BUFFER else data
+    return data[:-1] + data[-1:] if len(data) < _BUFFER else data
 
 
 def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
