@@ -99,8 +99,7 @@ class Http:
         self._session: requests.Session | None = None
         self._new_request: type[requests.Request]
         self._surroundings: Mapping[str, Any] = {}
-        self._last: requests.PreparedRequest | None = None
-        self._last_url = ""
+        self._last: tuple[str, str, requests.PreparedRequest] | None = None
 
     def request(
         self, method: str, url: str, timeout: float, body: bytes | Pieces | None = None, headers: Mapping[str, str] | None = None
@@ -127,11 +126,11 @@ class Http:
     def _prepared(self, session: requests.Session, method: str, url: str) -> requests.PreparedRequest:
         last = self._last
         # Cookies are in a request's headers.
-        if last is None or last.method != method or self._last_url != url or session.cookies:
+        if last is None or last[:2] != (method, url) or session.cookies:
             # Without `auth` a .netrc would replace the headers of the settings.
-            last = session.prepare_request(self._new_request(method, url, auth=_leave_alone))
-            self._last, self._last_url = last, url
-        return last.copy()
+            last = method, url, session.prepare_request(self._new_request(method, url, auth=_leave_alone))
+            self._last = None if session.cookies else last
+        return last[2].copy()
 
     def close(self) -> None:
         """Let go of idle connections."""
