@@ -12,6 +12,7 @@ from typing import Any
 
 from tracer import settings as settings_module
 from tracer.capture.langchain_joining import trace_every_run
+from tracer.capture.langsmith_joining import join_langsmith
 from tracer.host.hook import HostHook
 from tracer.host.loggers import logger_provider
 from tracer.host.meters import HostMeters
@@ -199,6 +200,8 @@ def _start(resolved: Settings, on: bool) -> None:
     if "prometheus" in resolved.own_metrics:
         pipeline.start()  # There is something to fetch before the first call.
     trace_langchain()
+    if resolved.langsmith_on:
+        join_langsmith()
     atexit.unregister(at_exit)
     atexit.register(at_exit)
     if resolved.local_by_default:

@@ -125,6 +125,9 @@ _current: ContextVar[Scope | Within] = ContextVar("tracer_scope", default=EMPTY)
 _finders: list[Callable[[Scope], Scope]] = []
 """At most one: what a framework with a context of its own makes of the scope found in ours."""
 
+_run_finders: list[Callable[[Scope], Scope]] = []
+"""At most one: what a library that posts runs beside ours makes of that."""
+
 
 def current() -> Scope:
     """The scope of the running code; never None."""
@@ -133,7 +136,8 @@ def current() -> Scope:
         scope = _made(scope)
     while scope.lease is not None and not scope.lease.active:
         scope = scope.lease.earlier
-    return _finders[0](scope) if _finders else scope
+    scope = _finders[0](scope) if _finders else scope
+    return _run_finders[0](scope) if _run_finders else scope
 
 
 def _made(found: Scope | Within) -> Scope:
@@ -158,6 +162,11 @@ def as_entered() -> Iterator[Scope]:
 def find_through(finder: Callable[[Scope], Scope] | None) -> None:
     """Ask `finder` on every look-up from now on (None: no longer)."""
     _finders[:] = [] if finder is None else [finder]
+
+
+def find_runs_through(finder: Callable[[Scope], Scope] | None) -> None:
+    """Ask `finder` too, after that of `find_through` (None: no longer)."""
+    _run_finders[:] = [] if finder is None else [finder]
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -84,6 +84,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracer.start_line": ("tracer.parsing", "tracer.pipeline.destinations", "tracer.runtime", "tracer.settings"),
     "tracer.assembly": (
         "tracer.capture.langchain_joining",
+        "tracer.capture.langsmith_joining",
         "tracer.host.hook",
         "tracer.host.loggers",
         "tracer.host.meters",
