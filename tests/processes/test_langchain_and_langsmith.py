@@ -67,7 +67,7 @@ def posted(server: LangSmith, ours: bool) -> list[str]:
     """The names of the runs that came in requests of ours, or of the SDK's."""
     requests = [request for request in server.requests if request.method in ("POST", "PATCH")]
     bodies = [request.body for request in requests if request.headers["user-agent"].startswith("chat-tracer") == ours]
-    return sorted(run["name"] for run_id, run in server.runs.items() if any(run_id.encode() in body for body in bodies))
+    return sorted(run["name"] for run_id, run in server.runs.items() if any(f'"id":"{run_id}"'.encode() in body for body in bodies))
 
 
 @pytest.mark.parametrize("setting", [{}, {"TRACER_LANGCHAIN": "defer"}], ids=["default", "defer"])
@@ -109,3 +109,65 @@ def test_without_recording_langchains_own_tracer_goes_on() -> None:
             TRACER_LANGCHAIN="replace",
         )
         assert posted(server, ours=False) == OF_LANGCHAIN
+
+
+AGENT = """
+import asyncio, threading, warnings
+warnings.simplefilter("ignore")
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
+from langgraph.prebuilt import create_react_agent
+
+class Agent(GenericFakeChatModel):
+    def bind_tools(self, tools, **_):
+        return self
+
+@tool
+def weather(city: str) -> str:
+    "Tells the weather."
+    return "fine"
+
+def agent():
+    call = {"name": "weather", "args": {"city": "Rome"}, "id": "1", "type": "tool_call"}
+    return create_react_agent(Agent(messages=iter([AIMessage("", tool_calls=[call]), AIMessage("it is fine")])), [weather])
+
+asked = {"messages": [("human", "What weather?")]}
+agent().invoke(asked)
+list(agent().stream(asked))
+asyncio.run(agent().ainvoke(asked))
+thread = threading.Thread(target=lambda: agent().invoke(asked))
+thread.start()
+thread.join()
+from langchain_core.tracers.langchain import wait_for_all_tracers
+wait_for_all_tracers()
+"""
+
+
+def tree(server: LangSmith) -> list[str]:
+    """Every run with the names of those above it."""
+    runs = server.runs
+
+    def path(run_id: str) -> str:
+        above = runs[run_id].get("parent_run_id")
+        return f"{path(above)} > {runs[run_id]['name']}" if above else runs[run_id]["name"]
+
+    return sorted(map(path, runs))
+
+
+@pytest.mark.parametrize("key", [{"LANGCHAIN_API_KEY": "k"}, {}], ids=["with a key", "without a key"])
+def test_agents_are_the_tree_that_langchains_tracer_alone_makes(key: dict[str, str]) -> None:
+    variables = {"LANGCHAIN_TRACING_V2": "true", "TRACER_QUIET": "1", "TRACER_EXIT_TIMEOUT": "20", **key}
+    trees: dict[str, list[str]] = {}
+    for way in ("alone", "defer", "replace"):
+        with langsmith(INFO) as server:
+            begin = "" if way == "alone" else "import tracer\ntracer.context(tags=[]).__enter__()\n"
+            ended = run_program(begin + AGENT, **variables, LANGCHAIN_ENDPOINT=server.url, TRACER_LANGCHAIN=way.replace("alone", "defer"))
+            assert ended.status == 0, ended.err
+            trees[way] = tree(server)
+            assert set(server.counts.values()) == {1}
+            assert bool(posted(server, ours=True)) == (way == "replace")
+            assert bool(posted(server, ours=False)) == (way != "replace")
+            assert {request.headers.get("x-api-key") for request in server.requests} == {key.get("LANGCHAIN_API_KEY")}
+    assert len(trees["alone"]) > 20
+    assert trees["defer"] == trees["replace"] == trees["alone"]

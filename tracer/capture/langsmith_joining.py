@@ -161,15 +161,16 @@ def _restoring(setting: Callable[..., Any]) -> Callable[..., Any]:
     return restoring
 
 
-def _its_own_part(context: Any) -> Any:
+def _its_own_part(context: Any) -> object:
     try:
-        tree: Any = context.get("parent") if isinstance(context, dict) else None
-        stands_for: Any = getattr(tree, "__dict__", {}).get(_MARK)
+        given = cast("dict[str, Any]", context) if isinstance(context, dict) else {}
+        tree: Any = given.get("parent")
+        stands_for: tuple[Any] | None = getattr(tree, _MARK, None)
         parent = current().parent
         if stands_for is None or parent is None or parent.run_id != tree.id.int:
-            return context
-        return {**cast("dict[str, Any]", context), "parent": stands_for[0]}
+            return cast("object", context)
+        return {**given, "parent": stands_for[0]}
     except Exception as fault:
         if not report_fault("restoring the run of LangSmith's SDK", fault):
             raise
-        return context
+        return cast("object", context)
