@@ -13,7 +13,7 @@ BEGIN = """
 import asyncio, contextvars, threading
 import tracer
 """
-IMPORT = "from langsmith import get_current_run_tree, traceable, tracing_context\n"
+IMPORT = "from langsmith import get_current_run_tree, trace, traceable, tracing_context\n"
 END = """
 from langsmith import Client
 from langsmith.run_trees import get_cached_client
@@ -36,6 +36,11 @@ def theirs():
             pass
         leaf()
     leaf()
+    with tracer.trace("ours by the side"):
+        with trace("block"):
+            leaf()
+        leaf()
+    leaf()
 
 with tracer.trace("ours"):
     theirs()
@@ -56,7 +61,11 @@ IN_PLAIN = sorted(
         *(
             f"{above}theirs{below}"
             for above in ("", "ours > ")
-            for below in ("", " > leaf", " > ours in theirs", *[" > ours in theirs > leaf"] * 2, " > ours in theirs > ours in ours")
+            for below in (
+                *("", " > leaf", " > leaf", " > ours in theirs", " > ours in theirs > ours in ours"),
+                *(" > ours in theirs > leaf", " > ours in theirs > leaf", " > ours by the side", " > ours by the side > leaf"),
+                *(" > ours by the side > block", " > ours by the side > block > leaf"),
+            )
         ),
     ]
 )

@@ -28,8 +28,8 @@ _SET = "_set_tracing_context"
 
 _MARK = "_tracer_stands_for"
 
-_only_its_own: ContextVar[bool] = ContextVar("tracer_only_its_own", default=False)
-"""The SDK is asked what it knows without us."""
+_apart: ContextVar[bool] = ContextVar("tracer_apart_from_langsmith", default=False)
+"""Each is asked what it knows without the other."""
 
 _asked: list[Callable[[], Any]] = []
 """The SDK's own function that says which run is current."""
@@ -61,7 +61,7 @@ def _join(helpers: Any) -> None:
 def _found(scope: Scope) -> Scope:
     """The scope inside the SDK's current run, unless what is current of ours lies in that run."""
     try:
-        tree = _its_own()
+        tree = None if _apart.get() else _its_own()
         if tree is None or not _is_posted() or _lies_in(scope.parent, tree.id.int):
             return scope
         return replace(scope, parent=_parent_of(tree, scope.parent), lease=None, absorbers=None, host=None)
@@ -99,11 +99,15 @@ def _its_own() -> Any:
 
 def _is_posted() -> bool:
     """The SDK posts runs that begin here. With a run of ours for the current one it would always say so."""
-    token = _only_its_own.set(True)
+    return _ask_apart(sys.modules["langsmith.utils"].tracing_is_enabled) is True
+
+
+def _ask_apart(question: Callable[[], Any]) -> Any:
+    token = _apart.set(True)
     try:
-        return sys.modules["langsmith.utils"].tracing_is_enabled() is True
+        return question()
     finally:
-        _only_its_own.reset(token)
+        _apart.reset(token)
 
 
 # Our runs above its own.
@@ -113,7 +117,7 @@ def _telling(asked: Callable[[], Any]) -> Callable[[], Any]:
     @functools.wraps(asked)
     def telling() -> Any:
         tree = asked()
-        return tree if _only_its_own.get() else _nearest(tree)
+        return tree if _apart.get() else _nearest(tree)
 
     return telling
 
@@ -166,7 +170,7 @@ def _its_own_part(context: Any) -> object:
         given = cast("dict[str, Any]", context) if isinstance(context, dict) else {}
         tree: Any = given.get("parent")
         stands_for: tuple[Any] | None = getattr(tree, _MARK, None)
-        parent = current().parent
+        parent = None if stands_for is None else cast("Scope", _ask_apart(current)).parent
         if stands_for is None or parent is None or parent.run_id != tree.id.int:
             return cast("object", context)
         return {**given, "parent": stands_for[0]}
