@@ -200,8 +200,8 @@ class Call:
     # Own spans: JSON, made when it was handed in, since the caller may change its objects later.
     input_json: bytes | None = None
     output_json: bytes | None = None
-    left_to_langchain: bool = False
-    """LangChain's own tracer posts it to LangSmith."""
+    left_to: str = ""
+    """Who posts it to LangSmith in our place; empty for what we post."""
     input_is_value: bool = False
     output_is_value: bool = False
     """It was no mapping of names to values, although JSON may have made an object of it."""

@@ -176,6 +176,8 @@ def new_call(kind: str, scope: Scope) -> Call:
         call.above = parent
         call.sampled = runtime.sampler(parent.trace_id, parent)
     call.kind = kind
+    if kind == LLM and parent is not None:
+        call.left_to = parent.model_call_of
     call.session = scope.session
     call.user = scope.user
     call.tags = scope.tags

@@ -39,6 +39,8 @@ class Parent:
     """Of a span in another process: what the systems before us have left for those after us."""
     baggage: tuple[str, ...] = ()
     """Of a span in another process: entries of others in its baggage, to be handed on as they came."""
+    model_call_of: str = ""
+    """It is a model call that another library in this process posts to LangSmith, this one."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

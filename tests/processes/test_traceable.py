@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.chat.chat_loopback import Loopback
 from tests.langsmith_fields import complaints_about
 from tests.langsmith_pairs import INFO
 from tests.langsmith_server import langsmith
+from tests.langsmith_version import AS_IT_IS_NOW
 from tests.support import run_program
+
+pytestmark = AS_IT_IS_NOW
 
 BEGIN = """
 import asyncio, contextvars, threading
@@ -234,6 +238,52 @@ def test_all_are_one_tree(program: str, ways: str, first: str) -> None:
     assert sorted(map(path, by_id)) == expected
     assert complaints_about(runs) == []
     assert {run["session_name"] for run in runs} == {"lab"}
+
+
+MODELS = """
+import openai
+from langsmith.wrappers import wrap_openai
+
+def ask(client):
+    client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+    list(client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], stream=True))
+
+bare = openai.OpenAI(api_key="k", base_url=BASE_URL)
+
+@traceable(run_type="llm")
+def a_model_of_my_own():
+    ask(tracer.wrap(bare))
+
+a_model_of_my_own()
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    for made in (wrap_openai(tracer.wrap(bare)), tracer.wrap(wrap_openai(openai.OpenAI(api_key="k", base_url=BASE_URL)))):
+        ask(made)
+        with tracer.trace("ours"):
+            ask(made)
+assert tracer.flush(20)
+dropped = tracer.status()["destinations"]["langsmith"]["dropped"]
+assert dropped == {"posted by LangSmith's own SDK": 8}, dropped
+"""
+
+
+def test_a_client_that_both_have_wrapped_makes_each_run_once() -> None:
+    models = Loopback()
+    with langsmith(INFO) as server:
+        ended = run_program(
+            BEGIN + IMPORT + MODELS.replace("BASE_URL", repr(models.base_url)) + END,
+            LANGSMITH_TRACING="true",
+            LANGSMITH_API_KEY="k",
+            LANGSMITH_ENDPOINT=server.url,
+            TRACER_QUIET="1",
+            TRACER_EXIT_TIMEOUT="20",
+        )
+        models.stop()
+        assert ended.status == 0, ended.err
+        server.complaints[:] = [text for text in server.complaints if "before its create" not in text]
+        names = sorted(run["name"] for run in server.runs.values())
+    assert names == ["ChatOpenAI"] * 10 + ["a_model_of_my_own", "ours", "ours"]
 
 
 def test_its_run_goes_into_its_project_with_ours_in_it() -> None:

@@ -272,7 +272,7 @@ class LangChainRuns:
         )
         call = new_call(kind, scope)
         call.library = "langchain"
-        call.left_to_langchain = posted_by_langchain()
+        call.left_to = "LangChain's own tracer" if posted_by_langchain() else ""
         call.operation = "langchain" if kind == LLM else "span"
         call.serialized_json = _serialized(kind, serialized, details, call)
         if kind == LLM and isinstance(given.get("ls_model_name"), str):

@@ -27,6 +27,7 @@ _ASKED = "get_current_run_tree"
 _SET = "_set_tracing_context"
 
 _MARK = "_tracer_stands_for"
+_SDK = "LangSmith's own SDK"
 
 _apart: ContextVar[bool] = ContextVar("tracer_apart_from_langsmith", default=False)
 """Each is asked what it knows without the other."""
@@ -78,8 +79,19 @@ def _parent_of(tree: Any, above: Parent | None) -> Parent:
     if above is None and runtime.host is not None:
         above = runtime.host.parent()
     if above is None:
-        return Parent(root, 0, run, runtime.sampler(root, None), root_run_id=root, dotted_order=order, project=project)
-    return replace(above, run_id=run, root_run_id=root, dotted_order=order, project=project, above=above, started_wall=0)
+        above = Parent(root, 0, sampled=runtime.sampler(root, None))
+    # Its wrappers of clients say of a run which model it asks: the client's own call, seen by us too, is the same.
+    model_call_of = _SDK if tree.run_type == "llm" and "ls_model_name" in tree.extra.get("metadata", {}) else ""
+    return replace(
+        above,
+        run_id=run,
+        root_run_id=root,
+        dotted_order=order,
+        project=project,
+        above=above,
+        started_wall=0,
+        model_call_of=model_call_of,
+    )
 
 
 def _lies_in(parent: Ancestor | None, run_id: int) -> bool:

@@ -18,8 +18,8 @@ from tracer.export.transport import ACCEPTED, RETRY, Item, Limits, Packed, Verdi
 from tracer.reading.record import Record
 from tracer.settings import Settings
 
-LEFT_TO_LANGCHAIN = "posted by LangChain's own tracer"
-"""Why a record did not go to LangSmith from here."""
+LEFT = "posted by "
+"""How the reason begins why a record did not go to LangSmith from here; the rest is who posts it."""
 
 
 def transports_of(settings: Settings) -> list[LangSmithTransport]:
@@ -54,8 +54,8 @@ class LangSmithTransport:
         """One item for each run of a sampled trace."""
         packed = Packed()
         for record in records:
-            if record.call.left_to_langchain:
-                packed.delivery.drop(LEFT_TO_LANGCHAIN, 1)
+            if record.call.left_to:
+                packed.delivery.drop(LEFT + record.call.left_to, 1)
                 continue
             try:
                 run = run_of(record, self._settings)
@@ -70,7 +70,7 @@ class LangSmithTransport:
 
     def open(self, calls: Sequence[Call], /) -> list[Item]:
         """Creates of runs that go on."""
-        items = [self._opening(call) for call in calls if not call.left_to_langchain]
+        items = [self._opening(call) for call in calls if not call.left_to]
         return [item for item in items if item is not None]
 
     def _opening(self, call: Call) -> Item | None:
