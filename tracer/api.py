@@ -172,9 +172,14 @@ def run_url(run: Run | uuid.UUID | str) -> str | None:
         return None
     try:
         call, run_id = call_and_id(run)
-        return _pages().of(str(uuid.UUID(int=run_id)), project_of(call) if call is not None else "")
     except Unusable as problem:
         warn_once(f"the page of a run is not known: {problem}", f"run_url {problem.argument}")
+        return None
+    try:
+        return _pages().of(str(uuid.UUID(int=run_id)), project_of(call) if call is not None else "")
+    except Exception as fault:
+        if not report_fault("asking for the page of a run", fault):
+            raise
         return None
 
 

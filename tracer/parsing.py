@@ -176,6 +176,14 @@ def unquoted(text: str) -> str:
     return text.strip().strip("\"'").strip()
 
 
+def header_value(text: str) -> str:
+    """The same for what is sent in a header, which takes no line breaks and no letters beyond ASCII."""
+    value = unquoted(text)
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(text)
+    return value
+
+
 def url(text: str) -> str:
     """An address that starts with http:// or https:// and names a host."""
     address = unquoted(text)
@@ -189,6 +197,18 @@ def url(text: str) -> str:
 def base_url(text: str) -> str:
     """The same without `/` at its end, to which paths are added."""
     return url(text).rstrip("/")
+
+
+NOWHERE = ""
+"""An address that was given and cannot be used: what was meant for it goes nowhere else."""
+
+
+def own_base_url(text: str) -> str:
+    """A base URL in the place of which the default, somebody else's host, must not be taken."""
+    try:
+        return base_url(text)
+    except ValueError:
+        raise PartlyAcceptedError(NOWHERE, "none, and nothing is sent to the default") from None
 
 
 def true_or_one(text: str) -> bool:

@@ -14,7 +14,7 @@ from langsmith import Client, schemas, utils
 import tracer
 from tests.langsmith_server import LangSmith, langsmith
 from tests.langsmith_version import AS_IT_IS_NOW
-from tests.support import closed_port
+from tests.support import PATIENCE, closed_port
 from tracer.export.langsmith.pages import web_address
 from tracer.scope import new_run_id
 
@@ -87,6 +87,17 @@ def test_what_is_not_known_is_one_line(values: dict[str, Any], words: str, caplo
         assert line.startswith(f"tracer: the page of a run is not known: LangSmith endpoint {server.url} ")
         assert line.endswith(words)
         assert len(asked(server)) == 1
+
+
+@pytest.mark.usefixtures("fresh_runtime")
+def test_a_project_with_half_a_character_in_its_name_is_that_in_which_its_runs_are() -> None:
+    with langsmith(projects={"l\ufffdb": PROJECTS["lab"]}) as server:
+        configured(server, langsmith_project="l\udcffb")
+        with tracer.trace("answer") as run:
+            pass
+        assert tracer.run_url(run) is not None
+        assert tracer.flush(PATIENCE)
+        assert [kept["session_name"] for kept in server.runs.values()] == ["l\ufffdb"]
 
 
 @pytest.mark.usefixtures("fresh_runtime")

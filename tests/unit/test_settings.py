@@ -12,6 +12,7 @@ import pytest
 
 import tracer
 from tests.support import ROOT
+from tracer.parsing import NOWHERE
 from tracer.pipeline.destinations import wanted
 from tracer.runtime import Runtime, runtime
 from tracer.settings import VARIABLES, Problem, Settings, Variable, environment_value, read
@@ -44,10 +45,10 @@ TEXTS: dict[str, tuple[str, Any, str | None]] = {
     "mask_timeout": ("0.5", 0.5, "0"),
     "langchain": ("replace", "replace", "both"),
     "langsmith_tracing": ("true", True, "True"),
-    "langsmith_key": (' "lsv2_key" ', "lsv2_key", None),
+    "langsmith_key": (' "lsv2_key" ', "lsv2_key", "two\nlines"),
     "langsmith_endpoint": ("https://example.com/api", "https://example.com/api", "example.com"),
     "langsmith_project": (" mine ", "mine", None),
-    "langsmith_workspace": (' "w1" ', "w1", None),
+    "langsmith_workspace": (' "w1" ', "w1", "k\u20acy"),
     "langsmith_runs_endpoints": ('[{"api_url": "https://e.com"}]', '[{"api_url": "https://e.com"}]', '[{"api_key": "k"}]'),
     "langsmith_sampling_rate": ("0.5", 0.5, "1.5"),
     "langsmith_batch_limit": ("10", 10, "0"),
@@ -250,8 +251,9 @@ def test_a_bad_value_is_one_problem_and_the_default(variable: Variable) -> None:
     assert bad is not None
     for name in variable.names:
         settings, problems, origins = read({name: bad})
-        assert getattr(settings, variable.field) == variable.default
-        assert next(origin.source for origin in origins if origin.variable is variable) == "default"
+        assert getattr(settings, variable.field) == taken_instead(variable)
+        source = next(origin.source for origin in origins if origin.variable is variable)
+        assert source == ("default" if taken_instead(variable) == variable.default else name)
         (problem,) = problems
         line = str(problem)
         assert "\n" not in line
@@ -263,8 +265,13 @@ def test_a_bad_value_is_one_problem_and_the_default(variable: Variable) -> None:
 @EACH_STRICT
 def test_a_bad_argument_is_one_problem_and_the_default(variable: Variable) -> None:
     settings, problems, _ = read({}, {variable.field: TEXTS[variable.field][2]})
-    assert getattr(settings, variable.field) == variable.default
+    assert getattr(settings, variable.field) == taken_instead(variable)
     assert [problem.variable for problem in problems] == [f"configure({variable.field})"]
+
+
+def taken_instead(variable: Variable) -> object:
+    """The default, but for addresses whose default is somebody else's host."""
+    return NOWHERE if variable.field in ("langsmith_endpoint", "langsmith_runs_endpoints") else variable.default
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "-1", "1e300"])
@@ -451,13 +458,22 @@ def test_only_the_exact_word_switches_on_and_near_misses_are_reported(text: str)
         ({"LANGCHAIN_TRACING_V2": "true", "LANGCHAIN_ENDPOINT": "http://h", "TRACER_LOCAL": "1"}, ["local", "langsmith"]),
         ({"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_RUNS_ENDPOINTS": '{"http://h": "k"}'}, ["langsmith"]),
         ({"LANGCHAIN_TRACING_V2": "true", "OTEL_TRACES_EXPORTER": "none"}, ["local"]),
+        # What was meant for a backend of one's own does not go to the hosted service because of a slip in its address.
+        ({"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_API_KEY": "k", "LANGSMITH_ENDPOINT": "traces.example.com"}, ["local"]),
+        ({"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_API_KEY": "k", "LANGSMITH_RUNS_ENDPOINTS": '["h"]'}, ["local"]),
+        (
+            {"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_ENDPOINT": "http://h:x", "LANGSMITH_RUNS_ENDPOINTS": '{"http://h": "k"}'},
+            ["langsmith"],
+        ),
+        ({"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_ENDPOINT": "http://h", "LANGSMITH_RUNS_ENDPOINTS": "["}, ["langsmith"]),
+        ({"LANGCHAIN_TRACING_V2": "true", "LANGSMITH_API_KEY": "k\nk"}, ["local"]),
         ({"TRACER_LOCAL": "1", "TRACER_ENABLED": "false"}, []),
         ({"TRACER_LOCAL": "1", "OTEL_SDK_DISABLED": "true"}, []),
         ({"LANGCHAIN_TRACING_V2": "true", "OTEL_SDK_DISABLED": "true"}, []),
     ],
 )
 def test_which_destinations_are_on(environment: dict[str, str], expected: list[str]) -> None:
-    settings = settings_of(**environment)
+    settings = read(environment)[0]
     assert settings.any_destination is bool(expected)
     if not settings.forbidden:
         assert wanted(settings) == expected
@@ -479,6 +495,20 @@ def test_local_stands_in_for_langsmith_without_key_and_endpoint_with_one_warning
     (record,) = caplog.records
     assert "neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT" in record.getMessage()
     assert "tracer show" in record.getMessage()
+
+
+def test_an_endpoint_that_cannot_be_used_is_said_and_nothing_is_sent_to_the_default(
+    fresh_runtime: Runtime, no_variables: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    no_variables.setenv("LANGSMITH_TRACING", "true")
+    no_variables.setenv("LANGSMITH_API_KEY", "k")
+    no_variables.setenv("LANGSMITH_ENDPOINT", "traces.example.com")
+    tracer.context()
+    assert list(tracer.status()["destinations"]) == ["local"]
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("tracer: LANGSMITH_ENDPOINT='traces.example.com' is not valid: accepted is a URL that starts with http")
+    assert first.endswith("Using none, and nothing is sent to the default.")
+    assert "its endpoint cannot be used" in second
 
 
 def test_no_stand_in_when_a_key_is_given() -> None:

@@ -68,6 +68,14 @@ def runs_endpoints(text: str) -> str:
     return json.dumps([_runs_endpoint(entry) for entry in cast("list[object]", given)])
 
 
+def own_runs_endpoints(text: str) -> str:
+    """The same; one that cannot be used does not bring the default, somebody else's host, into its place."""
+    try:
+        return runs_endpoints(text)
+    except (ValueError, TypeError):
+        raise parsing.PartlyAcceptedError(parsing.NOWHERE, "none, and nothing is sent to the default") from None
+
+
 def _runs_endpoint(entry: object) -> dict[str, object]:
     if not isinstance(entry, dict) or "api_url" not in entry:
         raise ValueError
@@ -78,7 +86,9 @@ def _runs_endpoint(entry: object) -> dict[str, object]:
             continue
         if not isinstance(value, kind):
             raise ValueError(key)
-        found[key] = parsing.base_url(value) if key == "api_url" and isinstance(value, str) else value
+        if isinstance(value, str) and key != "project_name":
+            value = parsing.base_url(value) if key == "api_url" else parsing.header_value(value)
+        found[key] = value
     return found
 
 

@@ -26,16 +26,16 @@ class LangSmith(Table):
     langsmith_key: str | None = setting(
         "LANGSMITH_API_KEY",
         "LANGCHAIN_API_KEY",
-        parse=parsing.unquoted,
+        parse=parsing.header_value,
         default=None,
-        accepted="a key",
+        accepted="a key, in ASCII",
         meaning="Key of a LangSmith-style backend.",
         secret=True,
     )
     langsmith_endpoint: str | None = setting(
         "LANGSMITH_ENDPOINT",
         "LANGCHAIN_ENDPOINT",
-        parse=parsing.base_url,
+        parse=parsing.own_base_url,
         default=None,
         accepted="a URL that starts with http:// or https://",
         meaning="Address of a LangSmith-style backend.",
@@ -55,15 +55,15 @@ class LangSmith(Table):
     langsmith_workspace: str | None = setting(
         "LANGSMITH_WORKSPACE_ID",
         "LANGCHAIN_WORKSPACE_ID",
-        parse=parsing.unquoted,
+        parse=parsing.header_value,
         default=None,
-        accepted="an id",
+        accepted="an id, in ASCII",
         meaning="Workspace of a LangSmith-style backend; keys of an organisation need it.",
     )
     langsmith_runs_endpoints: str | None = setting(
         "LANGSMITH_RUNS_ENDPOINTS",
         "LANGCHAIN_RUNS_ENDPOINTS",
-        parse=forms.runs_endpoints,
+        parse=forms.own_runs_endpoints,
         default=None,
         accepted='JSON such as [{"api_url": "https://…", "api_key": "…"}]',
         meaning="Several LangSmith-style backends, all of which get every run; LANGSMITH_ENDPOINT and LANGSMITH_API_KEY are then not used.",

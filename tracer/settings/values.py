@@ -87,8 +87,10 @@ class Settings(_Tables):
 
     @property
     def langsmith_on(self) -> bool:
-        """A LangSmith-style backend is asked for and can be reached."""
-        return self.langsmith_tracing and bool(self.langsmith_key or self.langsmith_endpoint or self.langsmith_runs_endpoints)
+        """A LangSmith-style backend is asked for and can be reached: the default one only where no other was named."""
+        named = self.langsmith_runs_endpoints or self.langsmith_endpoint
+        by_default = self.langsmith_key and self.langsmith_runs_endpoints is None and self.langsmith_endpoint is None
+        return self.langsmith_tracing and bool(named or by_default)
 
     @property
     def any_destination(self) -> bool:

@@ -14,6 +14,7 @@ from tracer.export.langsmith.ids import derived_id
 from tracer.export.langsmith.server import headers_of
 from tracer.export.langsmith.targets import targets_of
 from tracer.export.notices import logger
+from tracer.export.texts import well_formed
 from tracer.settings import Settings
 
 TIMEOUT = 3.0
@@ -59,7 +60,7 @@ class Pages:
 
     def _ask(self, project: str) -> str:
         """Note where a project is; gives what went wrong."""
-        url = f"{self._target.url}/sessions?limit=1&name={quote(project, safe='')}&include_stats=false"
+        url = f"{self._target.url}/sessions?limit=1&name={quote(well_formed(project), safe='')}&include_stats=false"
         try:
             answer = self._http.request("GET", url, TIMEOUT)
         except Exception as error:

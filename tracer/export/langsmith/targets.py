@@ -50,7 +50,7 @@ def targets_of(settings: Settings) -> list[Target]:
     >>> [target.url for target in targets_of(Settings(langsmith_endpoint="https://example.com/api/v1/"))]
     ['https://example.com/api/v1']
     """
-    if settings.langsmith_runs_endpoints is None:
+    if not settings.langsmith_runs_endpoints:
         url = (settings.langsmith_endpoint or DEFAULT_LANGSMITH).rstrip("/")
         return [Target(account_name(1), url, settings.langsmith_key, settings.langsmith_workspace)]
     entries: list[dict[str, str | bool]] = orjson.loads(settings.langsmith_runs_endpoints)
