@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -117,8 +118,16 @@ def _name(run: Json | None) -> str:
 
 
 def _in_order(runs: Iterable[Json]) -> list[Json]:
-    """By begin, each after what it lies in."""
-    return sorted(runs, key=lambda run: run["dotted_order"])
+    """By begin, each after what it lies in; single runs of one name that went on at the same time, which begin as threads do, by inputs."""
+    groups: list[list[Json]] = []
+    for run in sorted(runs, key=lambda run: run["dotted_order"]):
+        last = groups[-1][-1] if groups else {}
+        beside = not run.get("parent_run_id") and not last.get("parent_run_id") and run["name"] == last.get("name")
+        if beside and run["start_time"] <= max(other.get("end_time") or "" for other in groups[-1]):
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return [run for group in groups for run in sorted(group, key=lambda run: json.dumps(run.get("inputs"), sort_keys=True))]
 
 
 def _comparable(run: Json, others: list[Json]) -> Json:

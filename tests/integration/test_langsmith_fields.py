@@ -247,6 +247,23 @@ def test_the_quickstart_with_both() -> None:
     assert (well, lines.count("      NOT EXPLAINED")) == (False, 1)
 
 
+def test_what_went_on_at_the_same_time_is_compared_by_its_inputs() -> None:
+    def run(begin: int, end: int, asked: str) -> Json:
+        number = f"{begin:06}"
+        return {
+            "id": f"00000000-0000-7000-8000-{number * 2}",
+            "name": "ChatOpenAI",
+            "dotted_order": f"20261123T082453{number}Z00000000-0000-7000-8000-{number * 2}",
+            "start_time": f"2026-11-23T08:24:53.{number}+00:00",
+            "end_time": f"2026-11-23T08:24:53.{end:06}+00:00",
+            "inputs": {"asked": asked},
+        }
+
+    assert differences([run(1, 8, "one"), run(2, 9, "two")], [run(1, 8, "two"), run(2, 9, "one")]) == []
+    # One after the other the order counts.
+    assert len(differences([run(1, 3, "one"), run(4, 9, "two")], [run(1, 3, "two"), run(4, 9, "one")])) == 2
+
+
 def test_every_allowed_difference_is_needed() -> None:
     """Last: an entry that nothing needs any more would hide a difference that is new."""
     everything = {*SCENARIOS, *(f"langchain {name}" for name in LANGCHAIN_PROGRAMS), *(f"chat model {name}" for name in CHAT_PROGRAMS)}
