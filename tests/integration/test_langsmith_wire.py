@@ -149,6 +149,22 @@ def test_an_oversized_run_is_shortened_to_the_limit_and_its_neighbours_are_not()
         assert runs["run 1"]["extra"]["metadata"]["tracer.content.bytes"] > 200_000
 
 
+@pytest.mark.xfail(strict=True, reason="Found by an audit: what is too large beside inputs and outputs is not shortened (wire.shortened)")
+@pytest.mark.parametrize("where", ["metadata", "tags", "serialized"])
+def test_a_run_that_is_too_large_beside_its_contents_overshoots_no_limit(where: str) -> None:
+    with langsmith(SMALL) as server:
+        destination = delivering(server)
+        call = a_call(0)
+        call.metadata = {"m": "x" * 50_000} if where == "metadata" else None
+        call.tags = tuple(f"{number:05}" * 20 for number in range(500)) if where == "tags" else ()
+        call.serialized_json = b'{"lc":1,"kwargs":"%s"}' % (b"x" * 50_000) if where == "serialized" else None
+        destination.deliver([a_record(call=call), a_record(1)])
+        outcome, shortened, complaints = destination.outcome, destination.account.shortened, list(server.complaints)
+        server.complaints.clear()
+        assert complaints == []
+        assert (outcome, shortened) == ((2, {}), {"too large": 1})
+
+
 # Faults.
 
 

@@ -319,6 +319,14 @@ def test_a_span_for_langsmith_is_the_run_that_our_exporter_sends(name: str) -> N
         assert found["gen_ai.usage.total_tokens"] == metadata["usage_metadata"]["total_tokens"]
 
 
+def test_below_a_caller_a_span_for_langsmith_is_in_the_callers_project() -> None:
+    record = own("tool", started_wall=10**18)
+    record.call.parent_run_id = record.call.root_run_id = 7
+    record.call.above = SimpleNamespace(run_id=7, started_wall=10**18, above=None, dotted_order="", project="theirs")
+    found = added(record, "langsmith", langsmith_project="shop")
+    assert found["langsmith.trace.session_name"] == run_of(record, Settings(langsmith_project="shop")).session_name == "theirs"
+
+
 def test_metadata_and_place_for_langsmith() -> None:
     parent = own("chain", started_wall=10**18).call
     record = own("tool", started_wall=10**18 + 5000)
@@ -336,7 +344,7 @@ def test_metadata_and_place_for_langsmith() -> None:
 
 
 def parent_ancestor(call: Call) -> Any:
-    return SimpleNamespace(run_id=call.run_id, started_wall=call.started_wall, above=None, dotted_order="")
+    return SimpleNamespace(run_id=call.run_id, started_wall=call.started_wall, above=None, dotted_order="", project="")
 
 
 def test_attempts_are_children_in_every_dialect() -> None:

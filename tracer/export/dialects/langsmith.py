@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import cast
 from uuid import UUID
 
-from tracer.dotted_order import joined
+from tracer.dotted_order import joined, project_of
 from tracer.export import names
 from tracer.export.dialects.subject import Attributes, Subject, present, renamed
 from tracer.export.langsmith.places import place_of
@@ -87,7 +87,7 @@ def of_attempt(subject: Subject, index: int) -> Attributes:
 
 
 def _identity(subject: Subject, trace_id: str, run_id: str, parent_id: str | None, order: str) -> Attributes:
-    project = subject.settings.langsmith_project
+    project = project_of(subject.call) or subject.settings.langsmith_project
     return present(
         {
             TRACE_ID: trace_id,
