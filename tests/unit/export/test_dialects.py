@@ -29,6 +29,7 @@ from tracer.reading import read_call
 from tracer.reading.generation import Generation, Message, Part, Usage
 from tracer.reading.record import Record
 from tracer.replay.recordings import load
+from tracer.scope import Parent
 from tracer.settings import Settings, read
 
 RECORDINGS = [*load(), *load("anthropic")]
@@ -322,7 +323,7 @@ def test_a_span_for_langsmith_is_the_run_that_our_exporter_sends(name: str) -> N
 def test_below_a_caller_a_span_for_langsmith_is_in_the_callers_project() -> None:
     record = own("tool", started_wall=10**18)
     record.call.parent_run_id = record.call.root_run_id = 7
-    record.call.above = SimpleNamespace(run_id=7, started_wall=10**18, above=None, dotted_order="", project="theirs")
+    record.call.above = Parent(7, 0, 7, root_run_id=7, started_wall=10**18, project="theirs")
     found = added(record, "langsmith", langsmith_project="shop")
     assert found["langsmith.trace.session_name"] == run_of(record, Settings(langsmith_project="shop")).session_name == "theirs"
 
