@@ -14,7 +14,7 @@ import xxhash
 from tests.integration.otlp_support import free_port, of_the_export
 from tests.langsmith_server import FULL, NO_ZSTD, PROFILES, SMALL, Fault, LangSmith, Request, langsmith
 from tests.support import PATIENCE, Delivering, wait_until
-from tracer.call import Call
+from tracer.call import FAILED, Call, Failure
 from tracer.export.langsmith import wire
 from tracer.export.langsmith.destination import LangSmithTransport, transports_of
 from tracer.export.langsmith.ids import bucket_of, derived_id, is_sampled, xxh3_128
@@ -149,20 +149,29 @@ def test_an_oversized_run_is_shortened_to_the_limit_and_its_neighbours_are_not()
         assert runs["run 1"]["extra"]["metadata"]["tracer.content.bytes"] > 200_000
 
 
-@pytest.mark.xfail(strict=True, reason="Found by an audit: what is too large beside inputs and outputs is not shortened (wire.shortened)")
-@pytest.mark.parametrize("where", ["metadata", "tags", "serialized"])
+@pytest.mark.parametrize("where", ["metadata", "many entries", "tags", "serialized", "error", "all"])
 def test_a_run_that_is_too_large_beside_its_contents_overshoots_no_limit(where: str) -> None:
     with langsmith(SMALL) as server:
         destination = delivering(server)
         call = a_call(0)
-        call.metadata = {"m": "x" * 50_000} if where == "metadata" else None
-        call.tags = tuple(f"{number:05}" * 20 for number in range(500)) if where == "tags" else ()
-        call.serialized_json = b'{"lc":1,"kwargs":"%s"}' % (b"x" * 50_000) if where == "serialized" else None
-        destination.deliver([a_record(call=call), a_record(1)])
+        call.metadata = {"m": "x" * 50_000} if where in ("metadata", "all") else None
+        if where == "many entries":
+            call.metadata = {f"entry {number}": number for number in range(5000)}
+        call.tags = tuple(f"{number:05}" * 20 for number in range(500)) if where in ("tags", "all") else ()
+        call.serialized_json = b'{"lc":1,"kwargs":"%s"}' % (b"x" * 50_000) if where in ("serialized", "all") else None
+        call.failure = Failure("ValueError", "x" * 50_000) if where in ("error", "all") else None
+        record = a_record(call=call)
+        record.outcome = FAILED if call.failure is not None else record.outcome
+        destination.deliver([record, a_record(1)])
         outcome, shortened, complaints = destination.outcome, destination.account.shortened, list(server.complaints)
         server.complaints.clear()
         assert complaints == []
         assert (outcome, shortened) == ((2, {}), {"too large": 1})
+        run = next(run for run in server.runs.values() if run["name"] == call.name)
+        assert run["extra"]["metadata"]["tracer.content.truncated"] is True
+        assert run["extra"]["runtime"]["sdk"] == "chat-tracer"
+        if where == "tags":
+            assert run["tags"] == list(call.tags[: len(run["tags"])]) != []
 
 
 # Faults.

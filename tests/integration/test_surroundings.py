@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.support import PATIENCE, collecting, running_server
-from tracer.export.http import Http, Pieces
+from tracer.export.http import Answer, Http, Pieces, judge
+from tracer.export.transport import REFUSED
 
 NOWHERE = "http://destination.invalid:4318/v1/traces"
 NO_PROXY_AT_ALL = "http://127.0.0.1:9"
@@ -78,3 +80,36 @@ def test_each_request_is_its_own_and_cookies_go_on() -> None:
         ("POST", "/sticky", own, b"third"),
         ("POST", "/sticky", {**own, "cookie": "node=7"}, b"fourth"),
     ]
+
+
+def test_a_server_that_drips_its_answer_is_left() -> None:
+    left = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "5000")
+            self.end_headers()
+            try:
+                for _ in range(5000):
+                    self.wfile.write(b"x")
+                    left.wait(0.01)
+            except OSError:
+                left.set()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        answer = Http({}).request("POST", url, 0.1, b"records")
+        assert (answer.status, answer.body.strip(b"x")) == (200, b"")
+        assert left.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("location", ["https://user:word@new.example/api?key=secret", "/v2/traces"])
+def test_a_redirect_is_said_without_what_may_be_private_in_it(location: str) -> None:
+    verdict = judge(Answer(308, "Permanent Redirect", {"location": location}), "the spans", {})
+    assert verdict.outcome == REFUSED
+    assert location.replace("user:word@", "").partition("?")[0] in verdict.advice
+    assert not any(private in f"{verdict}" for private in ("word", "secret"))

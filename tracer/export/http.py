@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from tracer.export.notices import silence_exporters
 from tracer.export.texts import shorten_text
@@ -30,6 +31,8 @@ TLS = "TLS: "
 
 _EXPLANATION = 200
 _MOST_ANSWER = 64 * 1024
+# Between pieces the clock is looked at, and a piece has to be there as a whole: few bytes for a server that drips.
+_PIECE = 64
 _LARGE = 64 * 1024  # Copying less costs less than sending it by itself.
 
 # Statuses by which a server says that it, not the request, is the trouble.
@@ -169,11 +172,21 @@ def judge(answer: Answer, what: str, advice: Mapping[int, str]) -> Verdict:
         verdict,
         f"refused:{status}",
         text,
-        advice.get(status, ""),
+        advice.get(status) or _moved(answer),
         after=retry_after(answer.headers) if verdict == RETRY else None,
         # Any other server error may be about what was sent; a server that is busy or away says so.
         doubtful=status >= 500 and status not in _TRY_LATER,
     )
+
+
+def _moved(answer: Answer) -> str:
+    """What to do about a redirect; without what may be private in an address."""
+    location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
+    if not location:
+        return ""
+    parts = urlsplit(location)
+    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"It redirects to {shorten_text(shown, _EXPLANATION)}, which is not followed: set the endpoint to the address meant."
 
 
 def _verdict_of(status: int) -> str:
@@ -257,7 +270,7 @@ def _beginning(response: requests.Response, deadline: float) -> bytes:
     """The body up to a size. Of a longer, endless or broken one it is what came: the status has said what counts."""
     body = b""
     try:
-        for piece in response.iter_content(8192):
+        for piece in response.iter_content(_PIECE):
             body += piece
             if len(body) >= _MOST_ANSWER or time.monotonic() > deadline:
                 break

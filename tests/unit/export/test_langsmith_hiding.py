@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tracer.call import FAILED, LLM, Attempt, Call, Failure
+from tracer.call import CHAIN, FAILED, LLM, Attempt, Call, Failure
 from tracer.export.langsmith.run import run_of, start_of
 from tracer.reading import read_call
 from tracer.settings import Settings
@@ -50,3 +50,16 @@ def test_an_error_that_quotes_content_is_sent_by_its_type(flag: str) -> None:
     run = run_of(read_call(failed), Settings(**hiding))
     assert run.error == "ValueError"
     assert ASKED in (run_of(read_call(failed), Settings()).error or "")
+
+
+@pytest.mark.parametrize(("flag", "run_type"), [("inputs", "prompt"), ("outputs", "parser")])
+def test_what_a_prompt_gives_and_a_parser_takes_is_content_of_the_model(flag: str, run_type: str) -> None:
+    step = Call(
+        1, 1, 1, kind=CHAIN, library="langchain", ending="completed", attributes={"tracer.run_type": run_type}, input_json=b'{"q":"in"}'
+    )
+    step.output_json = b'{"a":"out"}'
+    hiding: dict[str, Any] = {f"langsmith_hide_{flag}": True}
+    run = run_of(read_call(step), Settings(**hiding))
+    assert (run.run_type, run.inputs, run.outputs) == (run_type, b"{}", b"{}")
+    shown = run_of(read_call(step), Settings())
+    assert (shown.inputs, shown.outputs) == (b'{"q":"in"}', b'{"a":"out"}')

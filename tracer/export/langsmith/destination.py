@@ -9,6 +9,7 @@ from tracer.call import Call
 from tracer.export.http import Answer
 from tracer.export.langsmith import wire
 from tracer.export.langsmith.evaluations import FeedbackTransport
+from tracer.export.langsmith.fitting import fitted
 from tracer.export.langsmith.ids import is_sampled
 from tracer.export.langsmith.run import LangSmithRun, run_of, start_of
 from tracer.export.langsmith.server import BATCH, MALFORMED, MULTIPART, SINGLE, TIMEOUT, UNKNOWN, Server
@@ -84,8 +85,8 @@ class LangSmithTransport:
         return is_sampled(run.trace_id, self._settings.langsmith_sampling_rate)
 
     def shorten(self, item: Item, limit: int) -> dict[str, bytes] | None:
-        """Cut inside inputs and outputs, or leave them out."""
-        return wire.shortened(item, limit)
+        """Cut inside inputs and outputs, or leave them out; then what else is large."""
+        return fitted(item, limit)
 
     # The sender's side.
 

@@ -24,7 +24,8 @@ from tracer.settings import Settings
 Json = dict[str, object]
 
 _TYPES = {LLM: "llm", EMBEDDING: "embedding", TOOL: "tool", RETRIEVER: "retriever", CHAIN: "chain"}
-_FRAMEWORK_TYPES = ("prompt", "parser")
+_PROMPT = "prompt"
+_PARSER = "parser"
 _RUN_TYPE = "tracer.run_type"
 _MOST_NAME = 128
 
@@ -132,7 +133,7 @@ def run_name(call: Call) -> str:
 def run_type_of(call: Call) -> str:
     """The `run_type` of a call: llm, chain, tool, …"""
     told = (call.attributes or {}).get(_RUN_TYPE)
-    return str(told) if told in _FRAMEWORK_TYPES else _TYPES.get(call.kind, "chain")
+    return str(told) if told in (_PROMPT, _PARSER) else _TYPES.get(call.kind, "chain")
 
 
 def _fill(run: LangSmithRun, call: Call, content: _Content, shown: _Shown, outcome: str) -> None:
@@ -210,9 +211,13 @@ def _plain(call: Call, shown: _Shown, over: bool) -> _Content:
     name = "documents" if framework and call.kind == RETRIEVER else "output"
     # What a tool gives is one value to LangChain, whatever it is.
     single = call.output_is_value or (framework and call.kind == TOOL)
-    content = _Content(_object(call.input_json if shown.inputs else None, "input", call.input_is_value), serialized=call.serialized_json)
+    run_type = run_type_of(call)
+    # What a prompt gives is asked of the model, and what a parser takes is its answer.
+    show_inputs = shown.inputs and (shown.outputs or run_type != _PARSER)
+    show_outputs = shown.outputs and (shown.inputs or run_type != _PROMPT)
+    content = _Content(_object(call.input_json if show_inputs else None, "input", call.input_is_value), serialized=call.serialized_json)
     if over:
-        content.outputs = _object(call.output_json if shown.outputs else None, name, single)
+        content.outputs = _object(call.output_json if show_outputs else None, name, single)
     return content
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import uuid4
 
-import orjson
-
-from tracer.export import names
 from tracer.export.langsmith.run import LangSmithRun
-from tracer.export.shorten import shorten
 from tracer.export.transport import Item
 from tracer.export.values import json_bytes
 
@@ -28,9 +24,6 @@ PART_OVERHEAD = 200
 ZSTD = "zstd"
 GZIP = "gzip"
 PLAIN = ""
-
-# Bytes of the note that contents were left out.
-_MARK = 200
 
 _BUFFER = 4096
 
@@ -66,35 +59,19 @@ def item_of(run: LangSmithRun, opens: bool = False) -> Item:
         top["parent_run_id"] = run.parent_run_id
     if run.end_time is not None:
         top["end_time"] = run.end_time
-    parts = {RUN: _compact(json_bytes(top)), "extra": run.extra}
+    parts = {RUN: compact(json_bytes(top)), "extra": run.extra}
     for name in ("inputs", "outputs", "events", "serialized"):
         data = getattr(run, name)
         if data is not None:
-            parts[name] = _compact(data)
+            parts[name] = compact(data)
     if run.error is not None:
-        parts["error"] = _compact(json_bytes(run.error))
+        parts["error"] = compact(json_bytes(run.error))
     return Item(parts, key=run.id, opens=opens, overhead=PART_OVERHEAD * len(parts))
 
 
-def _compact(data: bytes) -> bytes:
+def compact(data: bytes) -> bytes:
     """A part that may wait for long, in no more memory than it needs: what orjson writes keeps a buffer of 4 KiB."""
     return data[:-1] + data[-1:] if len(data) < _BUFFER else data
-
-
-def shortened(item: Item, limit: int) -> dict[str, bytes] | None:
-    """The item's parts with inputs and outputs cut so that it weighs `limit` bytes, as far as that goes, and a mark in the metadata."""
-    contents = {name: item.parts[name] for name in CONTENTS if len(item.parts.get(name, b"")) > 2}
-    if not contents:
-        return None
-    room = limit - item.weight + sum(map(len, contents.values())) - _MARK
-    cut = shorten(contents, max(room, 0))
-    parts = dict(item.parts)
-    for name in contents:
-        data = cut.sections.get(name, b"{}")
-        # Both fields have to be objects.
-        parts[name] = data if data.startswith(b"{") else b"{}"
-    parts["extra"] = _marked(parts.get("extra", b"{}"), cut.original_bytes, cut.original_sha256)
-    return {name: _compact(data) for name, data in parts.items()}
 
 
 Part = tuple[str, bytes]
@@ -180,12 +157,3 @@ def compressed(pieces: Iterator[bytes], compressor: Compressor) -> bytes:
     written = [compressor.compress(piece) for piece in pieces]
     written.append(compressor.flush())
     return b"".join(written)
-
-
-def _marked(extra: bytes, size: int, sha256: str) -> bytes:
-    """`extra` with a note in its metadata that contents were left out; an earlier note stays."""
-    value = cast("dict[str, Any]", orjson.loads(extra))
-    metadata = cast("dict[str, Any]", value.setdefault("metadata", {}))
-    if not metadata.get(names.CONTENT_TRUNCATED):
-        metadata.update({names.CONTENT_TRUNCATED: True, names.CONTENT_BYTES: size, names.CONTENT_SHA256: sha256})
-    return json_bytes(value)
