@@ -36,9 +36,12 @@ def details(node: Node, attributes: Mapping[str, Any], said: list[FeedbackRow], 
         _error(row, attributes),
         *(content_sections(contents(attributes), attributes) if content else ()),
         _feedback(said),
-        section("Timeline", _timeline(node, attributes)),
-        section("Span", table("Facts of the span", _facts(row))),
-        section("Parameters", table("Parameters of the request", _parameters(attributes))),
+        element(
+            "div",
+            section("Timeline", _timeline(node, attributes)),
+            section("Parameters", table("Parameters of the request", _parameters(attributes))),
+            section("Span", table("Facts of the span", _facts(row))),
+        ),
         section("Attributes", table("All other attributes", _others(attributes))),
     ]
     return element("div", *parts, class_="body")
@@ -99,6 +102,7 @@ def _attempt(row: SpanRow, start_ns: int) -> _Moment:
 
 def _facts(row: SpanRow) -> Iterator[tuple[str, Markup]]:
     facts = {
+        "name": row.name,
         "kind": row.kind,
         "operation": row.operation,
         "model": row.model,
@@ -129,7 +133,7 @@ def _others(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
 
 
 def _feedback(said: list[FeedbackRow]) -> Markup:
-    return section("Feedback", *map(_judgement, said))
+    return section("Feedback", *map(_judgement, said), class_="wide")
 
 
 def _judgement(row: FeedbackRow) -> Markup:

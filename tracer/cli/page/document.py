@@ -53,17 +53,16 @@ def _head(traces: Sequence[Trace]) -> Markup:
 def _top(traces: Sequence[Trace], *, content: bool) -> Markup:
     what = "1 trace" if len(traces) == 1 else f"{len(traces)} traces"
     kept = "With prompts and answers." if content else "Without prompts and answers; --content adds them."
-    about = f"{kept} Times are UTC. Open a row for all that is known of it."
+    about = f"{kept} Times are UTC. Made by tracer {__version__}."
     legend = joined(
         element("span", element("span", class_="first"), class_="bar sample"),
-        " a bar is the time from start to end; the mark, its first chunk",
+        " from start to end, with a mark at the first chunk. Each row opens.",
     )
     return element(
         "header",
         element("h1", what),
         element("p", about, " ", legend, class_="note"),
         _overview(traces) if len(traces) > 1 else Markup(),
-        element("p", f"Made by tracer {__version__}", class_="note made"),
     )
 
 

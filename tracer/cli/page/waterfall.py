@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tracer.call import FAILED, KINDS, OUTCOMES
@@ -27,33 +28,41 @@ _INDENTED = 16
 _TICKS = 4
 
 
+@dataclass(slots=True, frozen=True)
+class _Scale:
+    """What the bars stand on: start and duration of the trace."""
+
+    start_ns: int
+    taken_ns: int
+
+
 def waterfall(trace: Trace, *, content: bool) -> Iterator[Markup]:
     """The rows, with a scale above them, piece by piece: a large trace is written while it is made."""
-    shared = shared_tags(trace)
+    shared, scale = shared_tags(trace), _Scale(trace.start_ns, trace.end_ns - trace.start_ns)
     yield Markup('<div class="waterfall">')
-    yield _scale((trace.end_ns - trace.start_ns) / 1e9)
+    yield _head(scale.taken_ns / 1e9)
     yield Markup("<ol>")
     for node, depth in walk(forest(trace)):
         attributes = attributes_of(node.row)
         said = trace.feedback.get(node.row.run_id or "", [])
-        summary = _summary(trace, node, depth, attributes, [*_chips(node, shared), *map(_judged, said[:_CHIPS])])
+        summary = _summary(scale, node, depth, attributes, [*_chips(node, shared), *map(_judged, said[:_CHIPS])])
         yield element("li", element("details", summary, details(node, attributes, said, content=content)))
         yield Markup("\n")
     yield Markup("</ol></div>")
 
 
-def _scale(seconds: float) -> Markup:
+def _head(seconds: float) -> Markup:
     ticks = [element("span", duration(seconds * tick / _TICKS), style=f"left:{100 * tick / _TICKS:g}%") for tick in range(_TICKS + 1)]
     titles = ("Span", element("span", *ticks, class_="ticks"), "Duration", "Tokens", "Cost", "Outcome")
     # Each row says the same to those who do not see it.
     return element("div", *(element("span", title) for title in titles), class_="scale", aria_hidden="true")
 
 
-def _summary(trace: Trace, node: Node, depth: int, attributes: Mapping[str, Any], chips: list[Markup]) -> Markup:
+def _summary(scale: _Scale, node: Node, depth: int, attributes: Mapping[str, Any], chips: list[Markup]) -> Markup:
     row = node.row
     cells = [
         _name(row, depth, chips),
-        _bar(trace, row),
+        _bar(scale, row),
         element("span", duration((row.end_ns - row.start_ns) / 1e9), class_="number"),
         element("span", tokens(row.input_tokens, row.output_tokens) or no_tokens(row), class_="number"),
         element("span", money(row.cost, row.currency) if row.cost is not None else "", class_="number"),
@@ -90,10 +99,10 @@ def _judged(row: FeedbackRow) -> Markup:
     return element("span", "feedback ", isolated(one_line(row.key, _CHIP_LENGTH)), score, class_="chip feedback")
 
 
-def _bar(trace: Trace, row: SpanRow) -> Markup:
+def _bar(scale: _Scale, row: SpanRow) -> Markup:
     """The span's part of the trace's time; a mark in it where the first piece of the answer came."""
-    whole = max(trace.end_ns - trace.start_ns, 1)
-    offset, taken = row.start_ns - trace.start_ns, max(row.end_ns - row.start_ns, 0)
+    whole = max(scale.taken_ns, 1)
+    offset, taken = row.start_ns - scale.start_ns, max(row.end_ns - row.start_ns, 0)
     words = f"starts at {duration(offset / 1e9)}"
     first, mark = row.time_to_first_chunk, Markup()
     if first is not None:
