@@ -58,7 +58,9 @@ def no_tokens(row: SpanRow) -> str:
 
 def ending(row: SpanRow, chunks: object) -> str:
     """How a span ended, in a word or a few."""
-    return f"stopped after {chunks} chunks" if row.outcome == STOPPED and chunks is not None else row.outcome
+    if row.outcome != STOPPED or chunks is None:
+        return row.outcome
+    return "stopped after 1 chunk" if chunks == 1 else f"stopped after {chunks} chunks"
 
 
 def error_words(row: SpanRow) -> str:

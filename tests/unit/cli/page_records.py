@@ -34,7 +34,8 @@ def span(number: int, parent: int | None = None, *, start: int = 0, taken: int =
         "attributes": {},
         **changes,
     }
-    return SpanRow(**{**values, "tags": json.dumps(values["tags"]), "attributes": json.dumps(values["attributes"])})
+    values |= {"tags": json.dumps(values["tags"]), "attributes": json.dumps(values["attributes"])}
+    return SpanRow(**values)
 
 
 def text_of(*spans: SpanRow, content: bool = False, feedback: dict[str, list[FeedbackRow]] | None = None) -> str:

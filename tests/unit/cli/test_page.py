@@ -96,7 +96,7 @@ def test_a_row_says_where_when_and_how() -> None:
     assert [row.one_child("summary").attributes["style"] for row in (root, call, third, orphan)] == [
         f"--level:{level}" for level in (0, 1, 2, 0)
     ]
-    assert call.one("span", "name").text == "level 2 llmchatgpt-4o"
+    assert call.one("span", "name").text.split() == "level 2 llm chat gpt-4o".split()
     assert cells(call) == ["500 ms", "12→34 tokens", "$0.0012", "stopped after 5 chunks"]
     assert cells(third)[1] == "tokens not reported"
     bar = call.one("span", "bar")
@@ -210,7 +210,7 @@ def test_there_is_no_prompt_or_answer_unless_asked_for() -> None:
     titles = [part.one("h3").text for part in row.all("section")]
     assert titles[:9] == ["Tools offered", "Asked", "Answered", "Query", "Documents", "Arguments", "Result", "Input", "Output"]
     roles = [(item.one("div", "role").text, item.one("div", "text").text) for item in row.all("li", "message")]
-    assert roles == [("system", "secret system"), ("user", "secret question"), ("assistantstop", "secret answer")]
+    assert roles == [("system", "secret system"), ("user", "secret question"), ("assistantfinish reason: stop", "secret answer")]
     tool = section(row, "Tools offered")
     assert tool.one("summary").text == "secret_toolfunction"
     assert json.loads(tool.one("div", "code").text) == {"parameters": {"a": "secret"}}

@@ -55,9 +55,9 @@ def _refused(capsys: pytest.CaptureFixture[str], path: Path, page: Path) -> str:
 def test_the_page_is_written_and_said_where(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     assert _show(capsys, path, "--html", str(page)) == f"The page is in {page}\n"
-    assert [row.one("span", "name").text for row in rows(read_page(page.read_text("utf-8")))] == [
-        "level 1 chainanswer question",
-        "level 2 llmchat gpt-4o-minibetatwo",
+    assert [" ".join(row.one("span", "name").text.split()) for row in rows(read_page(page.read_text("utf-8")))] == [
+        "level 1 chain answer question",
+        "level 2 llm chat gpt-4o-mini beta two",
     ]
     assert "sunny" not in page.read_text("utf-8")
     _show(capsys, path, "--content", "--html", str(page))

@@ -55,7 +55,7 @@ def _messages(value: Any, *, structured: bool = False) -> list[Markup]:
     for item in cast("list[object]", value):
         if isinstance(item, dict):
             message = cast("dict[str, Any]", item)
-            notes = [str(message[key]) for key in ("name", "finish_reason") if message.get(key)]
+            notes = [f"{said}{message[key]}" for key, said in (("name", ""), ("finish_reason", "finish reason: ")) if message.get(key)]
             found.append(_message(str(message.get("role", "")), _parts(message.get("parts"), structured=structured), *notes))
         else:
             found.append(_message("message", value_block(item)))

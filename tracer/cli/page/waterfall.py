@@ -22,7 +22,7 @@ _ERROR_LENGTH = 300
 _CHIP_LENGTH = 40
 _CHIPS = 8
 
-_INDENTED = 16
+_INDENTED = 12
 """Levels that are set in from the left; deeper ones say their level."""
 
 _TICKS = 4
@@ -76,12 +76,13 @@ def _summary(scale: _Scale, node: Node, depth: int, attributes: Mapping[str, Any
 def _name(row: SpanRow, depth: int, chips: list[Markup]) -> Markup:
     attempt = row.kind == ATTEMPT
     name = f"attempt {attempt_facts(row).number}" if attempt else one_line(row.name, _NAME_LENGTH)
-    level = element("span", f"level {depth + 1} ", class_="note" if depth > _INDENTED else "unseen")
+    level = element("span", f"level {depth + 1}", class_="note" if depth > _INDENTED else "unseen")
     kind = element("span", isolated(one_line(row.kind, _CHIP_LENGTH)), class_="kind")
     model = row.model or ""
     if model and model not in row.name:
         chips = [element("span", isolated(one_line(model, _NAME_LENGTH)), class_="chip"), *chips]
-    return element("span", level, Markup() if attempt else kind, element("b", isolated(name)), *chips, class_="name")
+    words = [level, Markup() if attempt else kind, element("b", isolated(name)), *chips]
+    return element("span", *(part for word in words for part in (word, " ")), class_="name")
 
 
 def _chips(node: Node, shared: list[str]) -> Iterator[Markup]:
