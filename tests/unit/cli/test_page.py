@@ -96,7 +96,7 @@ def test_a_row_says_where_when_and_how() -> None:
     assert [row.one_child("summary").attributes["style"] for row in (root, call, third, orphan)] == [
         f"--level:{level}" for level in (0, 1, 2, 0)
     ]
-    assert call.one("span", "name").text.split() == "level 2 llm chat gpt-4o".split()
+    assert call.one("span", "name").text.split() == ["level", "2", "llm", "chat", "gpt-4o"]
     assert cells(call) == ["500 ms", "12→34 tokens", "$0.0012", "stopped after 5 chunks"]
     assert cells(third)[1] == "tokens not reported"
     bar = call.one("span", "bar")

@@ -7,9 +7,10 @@ import html
 from tracer.export.texts import well_formed
 from tracer.export.wording import printable
 
-# HTML forbids them, also as character references.
 _LAST_OF_PLANES = [plane * 0x10000 + last for plane in range(17) for last in (0xFFFE, 0xFFFF)]
-_NONCHARACTERS = dict.fromkeys([*range(0xFDD0, 0xFDF0), *_LAST_OF_PLANES], "\ufffd")
+_OVERRIDES = [0x202D, 0x202E]
+# HTML forbids noncharacters, also as references. Overrides of the direction of writing make a text read as another one.
+_REPLACED = dict.fromkeys([*range(0xFDD0, 0xFDF0), *_LAST_OF_PLANES, *_OVERRIDES], "\ufffd")
 _VOID = frozenset({"img", "meta"})
 
 
@@ -40,13 +41,13 @@ def escaped(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as a reader of the page gets it: control characters, lone surrogates and noncharacters are U+FFFD.
+    """The text as a reader of the page gets it: control characters, lone surrogates, noncharacters are U+FFFD.
 
     >>> plain("one" + chr(13) + chr(10) + "two" + chr(0))
     'one\\ntwo\ufffd'
     """
     cleaned = printable(well_formed(text).replace("\r\n", "\n"))
-    return cleaned if cleaned.isascii() else cleaned.translate(_NONCHARACTERS)
+    return cleaned if cleaned.isascii() else cleaned.translate(_REPLACED)
 
 
 def isolated(text: str) -> Markup:
