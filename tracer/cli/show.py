@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not traces:
         return complain(f"no trace, run or span {arguments.id!r} in {path}." if arguments.id else f"there are no traces in {path} yet.")
     if arguments.html is not None:
-        return _write_page(traces, arguments)
+        return _write_page(traces, path, arguments)
     _print(traces, arguments)
     return 0
 
@@ -96,7 +96,7 @@ def _print(traces: list[Trace], arguments: argparse.Namespace) -> None:
         print_trace(output, trace, content=arguments.content)
 
 
-def _write_page(traces: list[Trace], arguments: argparse.Namespace) -> int:
+def _write_page(traces: list[Trace], store: Path, arguments: argparse.Namespace) -> int:
     from tracer.cli.page.document import document
 
     pieces = document(traces, content=arguments.content)
@@ -108,6 +108,8 @@ def _write_page(traces: list[Trace], arguments: argparse.Namespace) -> int:
 
     path = Path(arguments.html).expanduser()
     try:
+        if _is_of_store(path, store):
+            return complain(f"cannot write {path}: it is the store itself.")
         write_private(path, pieces)
     except OSError as error:
         return complain(f"cannot write {path}: {error.strerror or error}.")
@@ -115,3 +117,8 @@ def _write_page(traces: list[Trace], arguments: argparse.Namespace) -> int:
     opened = f"; open {path.absolute().as_uri()}" if sys.stdout.isatty() else ""
     console().print(f"The page is in {said}{opened}")
     return 0
+
+
+def _is_of_store(path: Path, store: Path) -> bool:
+    files = [store.with_name(store.name + suffix) for suffix in ("", "-wal", "-shm")]
+    return path.exists() and any(file.exists() and path.samefile(file) for file in files)
