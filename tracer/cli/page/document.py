@@ -67,7 +67,8 @@ def _top(traces: Sequence[Trace], *, content: bool) -> Markup:
 
 
 def _overview(traces: Sequence[Trace]) -> Markup:
-    head = element("tr", *(element("th", title, scope="col") for title in ("Trace", "Start", "Duration", "Calls", "Tokens", "Cost")))
+    titles = {"Trace": None, "Start": None, "Duration": "number", "Calls": None, "Tokens": "number", "Cost": "number"}
+    head = element("tr", *(element("th", title, scope="col", class_=look) for title, look in titles.items()))
     lines: list[Markup] = []
     for number, trace in enumerate(traces, start=1):
         sums = totals(trace)

@@ -46,13 +46,15 @@ def plain(text: str) -> str:
     >>> plain("one" + chr(13) + chr(10) + "two" + chr(0))
     'one\\ntwo\ufffd'
     """
+    if text.isascii() and text.isprintable():
+        return text  # Nearly every name and figure; a large trace has hundreds of thousands.
     cleaned = printable(well_formed(text).replace("\r\n", "\n"))
     return cleaned if cleaned.isascii() else cleaned.translate(_REPLACED)
 
 
 def isolated(text: str) -> Markup:
     """A text of the record inside a line: what it says about the direction of writing ends where it ends."""
-    return element("bdi", text)
+    return Markup(escaped(text)) if text.isascii() else element("bdi", text)
 
 
 def _attributes(attributes: dict[str, object]) -> str:

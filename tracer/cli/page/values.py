@@ -65,8 +65,12 @@ def folded(summary: str, *children: str, class_: str = "more") -> Markup:
 
 def _block(text: str, kind: str) -> Markup:
     if len(text) <= _OPEN:
-        return element("div", text, class_=kind, dir="auto")
+        return _set(text, kind)
     shown = shorten_text(text, _WHOLE)
     cut = ", its middle left out" if shown != text else ""
     summary = joined(f"{len(text):,} characters{cut}: ", isolated(one_line(text, _PREVIEW)))
-    return folded(summary, element("div", shown, class_=kind, dir="auto"))
+    return folded(summary, _set(shown, kind))
+
+
+def _set(text: str, kind: str) -> Markup:
+    return element("div", text, class_=kind, dir=None if text.isascii() else "auto")
