@@ -78,12 +78,12 @@ class Element:
 
     def _all(self, wanted: Callable[[Element], bool]) -> list[Element]:
         found: list[Element] = []
-        waiting = [self]
+        waiting: list[Element] = [self]
         while waiting:
             item = waiting.pop()
             if wanted(item):
                 found.append(item)
-            waiting.extend(reversed(item.children))
+            waiting += reversed(item.children)
         return found
 
 
