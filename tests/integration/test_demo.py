@@ -116,7 +116,7 @@ def test_the_picture_has_everything(demo: tuple[Path, subprocess.CompletedProces
         "failed: model_not_found",
         "show --store .demo/traces.sqlite",
         "http://localhost:16686",
-        "no viewer of its own",
+        "show --store .demo/traces.sqlite --content --html .demo/trace.html",
     ):
         assert words in text
     assert demo[1].stderr.count("\n") == 1

@@ -14,6 +14,8 @@ CONTENT_NAMES = {
     names.INPUT_MESSAGES: "input_messages",
     names.OUTPUT_MESSAGES: "output_messages",
     names.TOOL_DEFINITIONS: "tool_definitions",
+    names.RETRIEVAL_QUERY: "retrieval_query",
+    names.RETRIEVAL_DOCUMENTS: "retrieval_documents",
     names.TOOL_CALL_ARGUMENTS: "arguments",
     names.TOOL_CALL_RESULT: "result",
     names.INPUT_VALUE: "input",
@@ -24,7 +26,8 @@ CONTENT_NAMES = {
 
 def contents(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked and answered, by the keys of `CONTENT_NAMES`; JSON texts are parsed."""
-    return {key: _parsed(attributes[name]) for name, key in CONTENT_NAMES.items() if name in attributes}
+    found = {key: attributes[name] for name, key in CONTENT_NAMES.items() if name in attributes}
+    return {key: value if key == "retrieval_query" else _parsed(value) for key, value in found.items()}
 
 
 def content_lines(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -45,7 +48,7 @@ def _parsed(value: object) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

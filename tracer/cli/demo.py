@@ -13,6 +13,7 @@ from tracer.cli.output import complain, console
 from tracer.store.place import FILE_NAME
 
 FOLDER = ".demo"
+PAGE = "trace.html"
 
 DESCRIPTION = (
     "Run a small program through the OpenAI SDK with tracing on, and show what was recorded. "
@@ -96,20 +97,21 @@ def _closing_words(path: Path, trace_id: str, *, live: bool) -> str:
     replayed = "are recorded ones, served on loopback"
     where = "came from the real OpenAI API, but the retry's from loopback: no 429 can be ordered" if live else replayed
     command = _command()
-    store = shlex.quote(str(path))
+    store, page = shlex.quote(str(path)), shlex.quote(str(path.with_name(PAGE)))
     return f"""
 The answers {where}. The trace is in {path}.
 
   {command} show --store {store}                    this tree again
   {command} show --store {store} --content          with prompts and answers
   {command} show --store {store} --json             for programs
+  {command} show --store {store} --content --html {page}
+                                                    a page for the browser, with prompts and answers
 
-In the browser: {_exported()}
+In a backend: {_exported()}
   docker run --rm -p 16686:16686 -p 4318:4318 jaegertracing/jaeger:2.20.0
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 {command} demo
   then open http://localhost:16686/trace/{trace_id if _sends_otlp() else "<the trace id printed above>"}
-In a checkout `make stack` starts a collector, Jaeger, Tempo and Prometheus together; dashboards/ is for Grafana.
-tracer has no viewer of its own for the browser yet."""
+In a checkout `make stack` starts a collector, Jaeger, Tempo and Prometheus together; dashboards/ is for Grafana."""
 
 
 def _command() -> str:

@@ -32,13 +32,13 @@ def forest(trace: Trace) -> list[Node]:
         else:
             parent.children.append(node)
     reached = {node.row.span_id for node, _ in walk(roots)}
-    while len(reached) < len(nodes):
+    for key, node in nodes.items():
         # What no root leads to hangs in a cycle: cut it open at the span that began first.
-        first = next(node for key, node in nodes.items() if key not in reached)
-        nodes[first.row.parent_span_id or ""].children.remove(first)
-        first.orphan = True
-        roots.append(first)
-        reached |= {node.row.span_id for node, _ in walk([first])}
+        if key not in reached:
+            nodes[node.row.parent_span_id or ""].children.remove(node)
+            node.orphan = True
+            roots.append(node)
+            reached |= {below.row.span_id for below, _ in walk([node])}
     return roots
 
 

@@ -6,10 +6,12 @@ object of sums by currency; empty when no price is known), `spans` (an array in 
 A span: `span_id`, `parent_span_id` (hex or null), `run_id` (UUID; null for attempts), `depth` (0 for a root), `name`, `kind` (llm,
 embedding, chain, tool, retriever, agent, request, attempt), `operation`, `model`, `start`, `duration`, `outcome` (completed, failed,
 stopped, cancelled, abandoned, unfinished), `error` (null, or an object with `type` and `message`), `input_tokens`, `output_tokens`, `cost`,
-`currency`, `time_to_first_chunk` (seconds), `session`, `user`, `tags` (array), `attributes` (object, as sent over OTLP, without content),
+`currency`, `time_to_first_chunk` (seconds), `session`, `user`, `tags` (array), `attributes` (object, as sent over OTLP, without content;
+`exception.stacktrace`, which OTLP has in an event, is among them),
 `feedback` (array, oldest first, of objects with `id` (UUID), `key`, `score`, `value`, `comment`, `correction`, `source`, `time`).
 What is not known is null. With `--content` also `content`: an object with those of `system_instructions`, `input_messages`,
-`output_messages`, `tool_definitions`, `arguments`, `result`, `input`, `output` that were recorded.
+`output_messages`, `tool_definitions`, `retrieval_query`, `retrieval_documents`, `arguments`, `result`, `input`, `output` that were
+recorded.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def trace_object(trace: Trace, *, content: bool) -> dict[str, Any]:
     sums = totals(trace)
     return {
         "trace_id": trace.trace_id,
-        "start": _time(trace.start_ns),
+        "start": iso_time(trace.start_ns),
         "duration": _seconds(trace.start_ns, trace.end_ns),
         "calls": sums.calls,
         "failed": sums.failed,
@@ -55,7 +57,7 @@ def _span_object(node: Node, depth: int, said: Mapping[str, list[FeedbackRow]], 
         "kind": row.kind,
         "operation": row.operation,
         "model": row.model,
-        "start": _time(row.start_ns),
+        "start": iso_time(row.start_ns),
         "duration": _seconds(row.start_ns, row.end_ns),
         "outcome": row.outcome,
         "error": None if row.error_type is None else {"type": row.error_type, "message": row.error_message},
@@ -84,11 +86,16 @@ def _feedback_object(row: FeedbackRow) -> dict[str, Any]:
         "comment": row.comment,
         "correction": parsed(row.correction),
         "source": row.source,
-        "time": _time(row.time_ns),
+        "time": iso_time(row.time_ns),
     }
 
 
-def _time(nanoseconds: int) -> str:
+def iso_time(nanoseconds: int) -> str:
+    """Unix nanoseconds as ISO 8601 in UTC.
+
+    >>> iso_time(1_500_000_000)
+    '1970-01-01T00:00:01.500000Z'
+    """
     return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).isoformat().replace("+00:00", "Z")
 
 

@@ -24,7 +24,8 @@ _LARGEST = 2**63 - 1
 class SpanRow:
     """One row of table `spans`. Ids are lower-case hex, times Unix nanoseconds, `time_to_first_chunk` seconds.
 
-    `tags` is a JSON array and `attributes` a JSON object with everything that an OTLP backend would get.
+    `tags` is a JSON array and `attributes` a JSON object with everything that an OTLP backend would get; the stack of an exception, which
+    is in an event there, is one of them.
     """
 
     trace_id: str
@@ -90,8 +91,12 @@ def _row(record: Record, span: SpanData) -> SpanRow:
         session=None if call.session is None else well_formed(call.session),
         user=None if call.user is None else well_formed(call.user),
         tags=json_text(list(call.tags)),
-        attributes=json_text(attributes),
+        attributes=json_text({**attributes, **_stack(span)}),
     )
+
+
+def _stack(span: SpanData) -> dict[str, Any]:
+    return {name: event.attributes[name] for event in span.events for name in (names.EXCEPTION_STACKTRACE,) if name in event.attributes}
 
 
 def _text(attributes: Mapping[str, Any], name: str) -> str | None:

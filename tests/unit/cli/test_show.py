@@ -14,8 +14,10 @@ import pytest
 
 from tests.unit.store.records import model_call, own_span
 from tracer.call import FAILED, STOPPED, Call, Failure
+from tracer.cli.contents import contents
 from tracer.cli.forest import forest, totals, walk
 from tracer.cli.main import main
+from tracer.export import names
 from tracer.reading.record import Record
 from tracer.settings import Settings
 from tracer.store.reader import StoreReader, Trace
@@ -105,6 +107,22 @@ def test_content_is_shown_when_asked_for(path: Path, capsys: pytest.CaptureFixtu
     text = _show(capsys, path, "--content")
     assert 'arguments: {"city": "Paris"}' in text
     assert "result: sunny" in text
+
+
+def test_what_was_retrieved_is_content(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = model_call()
+    assert record.generation is not None
+    record.generation.query, record.generation.documents = "42", [{"id": "heron.md", "score": 0.5}]
+    _store(path, record)
+    assert "heron" not in _show(capsys, path) + _show(capsys, path, "--json")
+    content = _json(capsys, path, "--content")[0]["spans"][0]["content"]
+    assert (content["retrieval_query"], content["retrieval_documents"]) == ("42", [{"id": "heron.md", "score": 0.5}])
+    assert 'retrieval_documents: [{"id": "heron.md", "score": 0.5}]' in _show(capsys, path, "--content")
+
+
+def test_content_that_is_nested_too_deep_to_read_is_a_text() -> None:
+    deep = "[" * 100_000
+    assert contents({names.INPUT_VALUE: deep}) == {"input": deep}
 
 
 def test_long_lines_are_not_cut_in_a_pipe(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import threading
 from pathlib import Path
+from traceback import TracebackException
 from uuid import UUID
 
 import pytest
@@ -79,6 +80,18 @@ def test_a_failure_is_kept(path: Path) -> None:
     with StoreReader(path) as reader:
         (row,) = reader.traces()[0].spans
     assert (row.outcome, row.error_type, row.error_message) == ("failed", "openai.RateLimitError", "too many")
+    assert "exception.stacktrace" not in attributes_of(row)
+
+
+def test_the_stack_of_an_exception_is_kept(path: Path) -> None:
+    try:
+        raise ValueError("too many")
+    except ValueError as error:
+        stack = TracebackException.from_exception(error)
+    _write(path, [model_call(outcome=FAILED, failure=Failure("ValueError", "too many", trace=stack))])
+    with StoreReader(path) as reader:
+        (row,) = reader.traces()[0].spans
+    assert attributes_of(row)["exception.stacktrace"] == "".join(stack.format())
 
 
 def test_text_that_is_no_unicode_is_kept_in_replaced_form(path: Path) -> None:
