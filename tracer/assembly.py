@@ -207,7 +207,7 @@ def _start(resolved: Settings, on: bool) -> None:
     if resolved.local_by_default:
         nothing = "neither LANGSMITH_API_KEY nor LANGSMITH_ENDPOINT nor another destination is set"
         unusable = "its endpoint cannot be used and no other destination is set"
-        missing = unusable if resolved.langsmith_endpoint == "" or resolved.langsmith_runs_endpoints == "" else nothing
+        missing = unusable if resolved.langsmith_unusable else nothing
         warn_once(f"LangSmith tracing is on, but {missing}; records are kept in the local store (read them with `tracer show`).")
     if resolved.langsmith_runs_endpoints and resolved.langsmith_endpoint:
         warn_once("LANGSMITH_RUNS_ENDPOINTS and LANGSMITH_ENDPOINT are both set; runs go to the former only. Unset one of them.")

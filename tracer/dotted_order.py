@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from uuid import UUID
@@ -21,6 +21,8 @@ _ORDER = re.compile(rf"{_SEGMENT.pattern}(?:\.{_SEGMENT.pattern})*")
 
 SEGMENT = 58
 """Characters of a segment: each has a time of 22 and an id of 36."""
+_ID = 36
+_PARENT = slice(-(_ID + 1 + SEGMENT), -(1 + SEGMENT))
 
 _ABOVE = 1 << 128
 
@@ -61,12 +63,28 @@ def ancestry_of(run: Ancestor | None) -> tuple[str, list[Run]]:
 
 def project_of(call: Call) -> str:
     """The LangSmith project that the caller in another process records into; empty where none was told, or the caller is not trusted."""
-    above = call.above
-    while above is not None:
-        if above.project:
-            return above.project
-        above = above.above
-    return ""
+    return project_from(call.above)
+
+
+def project_from(run: Ancestor | None) -> str:
+    """The project of the nearest that names one, from a run upwards; empty where none does."""
+    return next((above.project for above in upwards(run) if above.project), "")
+
+
+def upwards(run: Ancestor | None) -> Iterator[Ancestor]:
+    """A run and all that is known of those above it."""
+    while run is not None:
+        yield run
+        run = run.above
+
+
+def ids_in(order: str) -> tuple[str, str, str | None]:
+    """The ids of the last run of a dotted order, of its trace, and of its parent (None of a root).
+
+    >>> ids_in("20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c")[2] is None
+    True
+    """
+    return order[-_ID:], order[SEGMENT - _ID : SEGMENT], order[_PARENT] or None
 
 
 def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:
@@ -74,7 +92,7 @@ def joined(above: str, runs: Sequence[Run]) -> tuple[str, int]:
 
     Times never decrease on the way down, not even where a clock was set back.
     """
-    start = _last_start(above)
+    start = start_of(above)
     segments = [above] if above else []
     for run_id, wall in runs:
         began = (wall or _wall_of(run_id)) // 1000
@@ -137,12 +155,12 @@ def runs_in(text: str) -> list[int]:
     return found
 
 
-def _last_start(order: str) -> int:
+def start_of(order: str) -> int:
     """The start of the last run in a dotted order, in Unix microseconds; 0 of an empty one, and of one that names no possible time."""
     if not order:
         return 0
     try:
-        since = datetime.strptime(order.rpartition(".")[2][:-36], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
+        since = datetime.strptime(order.rpartition(".")[2][:-_ID], _TIME).replace(tzinfo=timezone.utc) - _EPOCH
     except ValueError:
         return 0
     return since // timedelta(microseconds=1)

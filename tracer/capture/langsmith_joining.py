@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any, cast
 from uuid import UUID
 
 from tracer.call import Ancestor
 from tracer.capture.import_hook import when_imported
-from tracer.dotted_order import dotted_order_of
+from tracer.dotted_order import dotted_order_of, ids_in, moment, project_from, start_of, upwards
 from tracer.runtime import report_fault, runtime
 from tracer.scope import Parent, Scope, current, find_runs_through
 
@@ -95,13 +94,7 @@ def _parent_of(tree: Any, above: Parent | None) -> Parent:
 
 
 def _lies_in(parent: Ancestor | None, run_id: int) -> bool:
-    return any(run.run_id == run_id for run in _upwards(parent))
-
-
-def _upwards(run: Ancestor | None) -> Iterator[Ancestor]:
-    while run is not None:
-        yield run
-        run = run.above
+    return any(run.run_id == run_id for run in upwards(parent))
 
 
 def _its_own() -> Any:
@@ -152,16 +145,16 @@ def _nearest(tree: Any) -> Any:
 
 def _stand_in(parent: Parent, order: str, tree: Any) -> Any:
     """A run of ours as the SDK sees one of another process: it is never posted, but has children."""
-    segments = order.split(".")
+    run_id, trace_id, parent_run_id = ids_in(order)
     made = sys.modules["langsmith.run_trees"].RunTree(
-        id=UUID(order[-36:]),
-        trace_id=UUID(segments[0][-36:]),
-        parent_run_id=UUID(segments[-2][-36:]) if len(segments) > 1 else None,
+        id=UUID(run_id),
+        trace_id=UUID(trace_id),
+        parent_run_id=None if parent_run_id is None else UUID(parent_run_id),
         dotted_order=order,
         name="parent",
         run_type="chain",
-        start_time=datetime.strptime(segments[-1][:-36], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=timezone.utc),
-        project_name=next((run.project for run in _upwards(parent) if run.project), runtime.settings.langsmith_project),
+        start_time=moment(start_of(order)),
+        project_name=project_from(parent) or runtime.settings.langsmith_project,
     )
     vars(made)[_MARK] = (tree,)
     return made

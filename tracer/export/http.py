@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
+from tracer.export.endpoint import without_secrets
 from tracer.export.notices import silence_exporters
 from tracer.export.texts import shorten_text
 from tracer.export.transport import REFUSED, RETRY, STOP, TOO_LARGE, Verdict
@@ -184,9 +184,8 @@ def _moved(answer: Answer) -> str:
     location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
     if not location:
         return ""
-    parts = urlsplit(location)
-    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return f"It redirects to {shorten_text(shown, _EXPLANATION)}, which is not followed: set the endpoint to the address meant."
+    shown = shorten_text(without_secrets(location), _EXPLANATION)
+    return f"It redirects to {shown}, which is not followed: set the endpoint to the address meant."
 
 
 def _verdict_of(status: int) -> str:

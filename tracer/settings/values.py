@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn
 
+from tracer.parsing import NOWHERE
 from tracer.settings.core import Core
 from tracer.settings.events import Events
 from tracer.settings.langsmith import LangSmith
@@ -91,6 +92,11 @@ class Settings(_Tables):
         named = self.langsmith_runs_endpoints or self.langsmith_endpoint
         by_default = self.langsmith_key and self.langsmith_runs_endpoints is None and self.langsmith_endpoint is None
         return self.langsmith_tracing and bool(named or by_default)
+
+    @property
+    def langsmith_unusable(self) -> bool:
+        """An address of a LangSmith-style backend was given that cannot be used."""
+        return NOWHERE in (self.langsmith_endpoint, self.langsmith_runs_endpoints)
 
     @property
     def any_destination(self) -> bool:

@@ -96,7 +96,8 @@ def _row(record: Record, span: SpanData) -> SpanRow:
 
 
 def _stack(span: SpanData) -> dict[str, Any]:
-    return {name: event.attributes[name] for event in span.events for name in (names.EXCEPTION_STACKTRACE,) if name in event.attributes}
+    stacks = [event.attributes[names.EXCEPTION_STACKTRACE] for event in span.events if names.EXCEPTION_STACKTRACE in event.attributes]
+    return {names.EXCEPTION_STACKTRACE: stacks[-1]} if stacks else {}
 
 
 def _text(attributes: Mapping[str, Any], name: str) -> str | None:

@@ -243,8 +243,8 @@ def _command(path: Path, *arguments: str) -> list[str]:
 
 def test_a_reader_who_goes_away_is_no_error(path: Path) -> None:
     _store(path, *(model_call(answer="x" * 5000) for _ in range(200)))
-    for arguments in (["--last", "200", "--content"], ["--last", "200", "--content", "--json"]):
-        process = subprocess.Popen(_command(path, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for form in ([], ["--json"], ["--html", "-"]):
+        process = subprocess.Popen(_command(path, "--last", "200", "--content", *form), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.read(10)
         process.stdout.close()

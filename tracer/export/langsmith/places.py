@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracer.call import Call
-from tracer.dotted_order import SEGMENT, Run, ancestry_of, joined
-
-_ID = 36
-_PARENT = slice(-(_ID + 1 + SEGMENT), -(1 + SEGMENT))
+from tracer.dotted_order import Run, ancestry_of, ids_in, joined
 
 
 @dataclass(slots=True)
@@ -29,7 +26,7 @@ def place_of(call: Call) -> Place:
     '20261123T082453002678Z01a20782-0c0a-7940-a194-910cc8b1d75c'
     """
     order, start = joined(*_ancestry(call))
-    return Place(order[-_ID:], order[SEGMENT - _ID : SEGMENT], order[_PARENT] or None, order, start)
+    return Place(*ids_in(order), order, start)
 
 
 def _ancestry(call: Call) -> tuple[str, list[Run]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
+from tracer.export.endpoint import without_secrets
 from tracer.export.langsmith.ids import derived_id, derived_order
 from tracer.export.langsmith.run import LangSmithRun
 from tracer.settings import DEFAULT_LANGSMITH, Settings
@@ -26,8 +26,7 @@ class Target:
     @property
     def shown(self) -> str:
         """The address as it may be logged."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return without_secrets(self.url)
 
     def adapted(self, run: LangSmithRun) -> LangSmithRun:
         """The run as it is named in this target's project."""

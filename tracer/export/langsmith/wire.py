@@ -86,10 +86,8 @@ def named_parts(item: Item) -> Iterator[Part]:
         return
     name = f"patch.{item.key}" if item.follows else f"post.{item.key}"
     yield name, run_part(item)
-    for field in FIELDS:
-        data = item.parts.get(field)
-        if data is not None:
-            yield f"{name}.{field}", data
+    for field, data in fields_of(item):
+        yield f"{name}.{field}", data
 
 
 def multipart(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
@@ -114,8 +112,16 @@ def batch(items: Sequence[Item]) -> bytes:
 
 def single(item: Item) -> bytes:
     """One run as one JSON object."""
-    others = (b',"' + field.encode() + b'":' + item.parts[field] for field in FIELDS if field in item.parts)
-    return run_part(item)[:-1] + b"".join(others) + b"}"
+    fields = (b',"' + field.encode() + b'":' + data for field, data in fields_of(item))
+    return run_part(item)[:-1] + b"".join(fields) + b"}"
+
+
+def fields_of(item: Item) -> Iterator[Part]:
+    """The parts beside the run itself, in the order in which they are sent."""
+    for field in FIELDS:
+        data = item.parts.get(field)
+        if data is not None:
+            yield field, data
 
 
 def run_part(item: Item) -> bytes:
